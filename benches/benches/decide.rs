@@ -1,0 +1,118 @@
+//! What a decision costs once the policies are loaded: it must not matter how many rules are about others.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use dispatch_core::decide::{Answers, CommitOnBranch, Identity, PolicyAnswer, PolicyFile, decide_with};
+use dispatch_core::event::Event;
+use dispatch_core::guardrail::Guardrails;
+use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
+use dispatch_core::policy::{
+    Accept, InboundRule, InboundTarget, OutboundRule, Policy, PolicyPath, Reruns, Source, Start, Target,
+    WorkflowRunSource,
+};
+use dispatch_core::template::Template;
+use dispatch_core::webhook::{Webhook, parse};
+
+fn decide(c: &mut Criterion) {
+    let event = event();
+    let settings = BTreeMap::from([("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())]);
+    let guardrails = Guardrails::from_settings(&settings).unwrap();
+    let mut group = c.benchmark_group("decide");
+    for (name, targets, rules) in
+        [("1 target, 10 rules", 1, 10), ("1 target, 100000 rules", 1, 100_000), ("25 targets, 10 rules each", 25, 10)]
+    {
+        let mut files = Files::new(event.repository.id, targets, rules);
+        assert_eq!(decide_with(&event, &guardrails, &mut files).allowed().count(), targets, "all are allowed");
+        group.bench_function(name, |b| b.iter(|| decide_with(black_box(&event), &guardrails, &mut files)));
+    }
+    group.finish();
+}
+
+/// Policies in memory, as a running service holds them.
+struct Files(BTreeMap<Repository, PolicyAnswer>);
+
+impl Files {
+    /// `acme/api` starts something in so many repositories, each of which has so many inbound rules.
+    fn new(source_id: RepositoryId, targets: usize, rules: usize) -> Self {
+        let target = |number: usize| format!("acme/deploy-{number}").parse::<Repository>().unwrap();
+        let outbound =
+            OutboundRule { source: source(), targets: (0..targets).map(|n| sends(target(n))).collect(), line: 2 };
+        let policy = Policy::new(vec![outbound], Vec::new());
+        let mut files = BTreeMap::from([("acme/api".parse().unwrap(), found(source_id, policy))]);
+        for number in 0..targets {
+            let others = (1..rules).map(|other| accepts(&format!("acme/other-{other}")));
+            let inbound = others.chain([accepts("acme/api")]).collect();
+            files.insert(target(number), found(RepositoryId(1), Policy::new(Vec::new(), inbound)));
+        }
+        Self(files)
+    }
+}
+
+impl Answers for Files {
+    fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
+        self.0.get(repository).unwrap().clone()
+    }
+
+    fn commit_on_branch(&mut self, _: &Repository, _: &Branch, _: &CommitSha) -> CommitOnBranch {
+        CommitOnBranch::Proven
+    }
+}
+
+fn found(id: RepositoryId, policy: Policy) -> PolicyAnswer {
+    PolicyAnswer {
+        repository: Some(Identity::Verified { id, private: false }),
+        file: PolicyFile::Found { path: PolicyPath::Root, policy: Arc::new(policy) },
+    }
+}
+
+fn source() -> Source {
+    Source::WorkflowRun(WorkflowRunSource {
+        workflow: "ci.yml".parse().unwrap(),
+        conclusions: None,
+        branches: None,
+        events: None,
+        forks: false,
+        reruns: Reruns::Latest,
+    })
+}
+
+fn sends(repository: Repository) -> Target {
+    Target {
+        repository,
+        repository_id: None,
+        start: Start::Workflow("cd.yml".parse().unwrap()),
+        git_ref: None,
+        inputs: BTreeMap::from([("git_sha".to_owned(), Template::parse("{{ source.sha }}").unwrap())]),
+        line: 5,
+    }
+}
+
+fn accepts(repository: &str) -> InboundRule {
+    InboundRule {
+        repository: repository.parse().unwrap(),
+        repository_id: None,
+        source: source(),
+        targets: vec![InboundTarget {
+            start: Start::Workflow("cd.yml".parse().unwrap()),
+            accept_inputs: BTreeMap::from([("git_sha".to_owned(), Accept::Any)]),
+            accept_refs: None,
+            line: 6,
+        }],
+        line: 2,
+    }
+}
+
+fn event() -> Event {
+    let webhook = dispatch_benches::completed_run("2026-01-02T03:04:05Z".parse().unwrap()).unwrap();
+    match parse(&webhook.event, &webhook.body).unwrap() {
+        Webhook::Event(event) => *event,
+        Webhook::Ignored { action } => panic!("ignored {action:?}"),
+    }
+}
+
+criterion_group!(benches, decide);
+criterion_main!(benches);

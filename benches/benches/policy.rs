@@ -1,0 +1,40 @@
+//! What it costs to read a policy file, from bytes to a checked policy.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use dispatch_core::name::Owner;
+use dispatch_core::policy::Policy;
+
+fn policy(c: &mut Criterion) {
+    let owner: Owner = "acme".parse().unwrap();
+    let mut group = c.benchmark_group("policy");
+    for rules in [10, 100, 1_000] {
+        let file = file(rules);
+        let checked = Policy::check(file.as_bytes(), &owner, "dispatching.yml");
+        assert_eq!(checked.policy.unwrap().inbound().len(), rules);
+        group.throughput(Throughput::Bytes(file.len() as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(rules), &file, |b, file| {
+            b.iter(|| Policy::check(black_box(file.as_bytes()), &owner, "dispatching.yml"));
+        });
+    }
+    group.finish();
+}
+
+fn file(rules: usize) -> String {
+    let mut file = String::from("inbound:\n");
+    for rule in 0..rules {
+        write!(
+            file,
+            "  - source:\n      repository: service-{rule}\n      workflow: ci.yml\n      branches: [main, \"release/*\"]\n    \
+             targets:\n      - workflow: cd.yml\n        accept_inputs: [git_sha, environment]\n"
+        )
+        .unwrap();
+    }
+    file
+}
+
+criterion_group!(benches, policy);
+criterion_main!(benches);

@@ -1,0 +1,182 @@
+//! The first page: is it well, what has happened so far, what happened last.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use dispatch_core::Timestamp;
+use dispatch_core::delivery::DeliveryKey;
+use dispatch_core::ports::StoreError;
+use dispatch_core::ports::store::ViewQuery;
+use dispatch_core::projection::{Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EVERYTHING};
+use dispatch_core::reason::Reason;
+
+use super::Visitor;
+use super::page::{Frame, Moment, respond, unavailable};
+use crate::service::Service;
+
+const PER_PAGE: usize = 25;
+
+#[derive(serde::Deserialize)]
+pub(crate) struct Paging {
+    /// The `sort` of the last row of the page before.
+    before: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    frame: Frame,
+    totals: Vec<Total>,
+    deliveries: Vec<DeliveryLine>,
+    denials: Vec<Denial>,
+    paged: bool,
+    older: Option<String>,
+}
+
+/// One figure, and what it counts.
+struct Total {
+    figure: u64,
+    label: &'static str,
+    hint: &'static str,
+    tone: &'static str,
+}
+
+/// How often a reason decided.
+struct Denial {
+    times: u64,
+    reason: Reason,
+}
+
+struct DeliveryLine {
+    link: String,
+    repository: String,
+    event: String,
+    workflow: Option<String>,
+    branch: Option<String>,
+    received: Moment,
+    state: Pill,
+    reason: Option<Reason>,
+    allowed: u64,
+    denied: u64,
+}
+
+/// A state in one word, and its colour.
+pub(crate) struct Pill {
+    pub(crate) word: &'static str,
+    pub(crate) tone: &'static str,
+}
+
+pub(crate) async fn show(
+    visitor: Visitor,
+    State(service): State<Arc<Service>>,
+    Query(paging): Query<Paging>,
+    uri: Uri,
+) -> Response {
+    let frame = Frame::new(&service, &uri, Some(&visitor));
+    match read(&service, frame, paging.before, (service.clock)()).await {
+        Ok(page) => respond(StatusCode::OK, &page),
+        Err(error) => unavailable(&service, &uri, &visitor, &error),
+    }
+}
+
+async fn read(service: &Service, frame: Frame, before: Option<String>, now: Timestamp) -> Result<Overview, StoreError> {
+    let paged = before.is_some();
+    // One more than is shown tells whether there are older ones.
+    let limit = PER_PAGE + 1;
+    let query = ViewQuery { view: DELIVERIES, partition: EVERYTHING.to_owned(), before, limit };
+    let mut rows = service.pipeline.store.rows(query).await?;
+    let more = rows.len() > PER_PAGE;
+    rows.truncate(PER_PAGE);
+    let older = rows.last().filter(|_| more).map(|row| encode(&row.sort));
+    let deliveries = rows.iter().filter_map(|row| row.read().ok()).map(|row| line(row, now)).collect();
+    let (totals, denials) = figures(service).await?;
+    Ok(Overview { frame, totals, deliveries, denials, paged, older })
+}
+
+/// Every counter by its name: the totals first, then the reasons.
+async fn figures(service: &Service) -> Result<(Vec<Total>, Vec<Denial>), StoreError> {
+    use Counter::{
+        Allowed, Cancelled, Denied, DeniedFor, Failed, InDoubt, Parked, Received, Refused, SkippedFor, Triggered,
+    };
+    let cards: [(&[Counter], _, _, _); 5] = [
+        (&[Received], "runs received", "workflow runs that were decided about, or will be", "calm"),
+        (&[Allowed], "targets allowed", "both sides had written down that they want it", "calm"),
+        (&[Triggered], "workflows started", "GitHub said that it started them", "good"),
+        (&[Denied], "targets denied", "each with its reason, below", "quiet"),
+        (
+            &[InDoubt, Refused, Failed, Parked, Cancelled],
+            "need a look",
+            "refused, in doubt, failed, cancelled or parked",
+            "bad",
+        ),
+    ];
+    let mut names: Vec<_> = cards.iter().flat_map(|(counters, ..)| *counters).map(Counter::to_string).collect();
+    let reasons = Reason::ALL.iter().flat_map(|reason| [DeniedFor(*reason), SkippedFor(*reason)]);
+    names.extend(reasons.map(|counter| counter.to_string()));
+
+    let mut counts = service.pipeline.store.counters(&names).await?.into_iter();
+    let mut sum = |of: usize| counts.by_ref().take(of).sum::<u64>();
+    let totals = cards.into_iter().map(|(counters, label, hint, tone)| {
+        let figure = sum(counters.len());
+        Total { figure, label, hint, tone: if figure == 0 { "quiet" } else { tone } }
+    });
+    let totals = totals.collect();
+    let denials = Reason::ALL.iter().map(|reason| Denial { times: sum(2), reason: *reason });
+    let mut denials: Vec<_> = denials.filter(|denial| denial.times > 0).collect();
+    denials.sort_by_key(|denial| std::cmp::Reverse(denial.times));
+    Ok((totals, denials))
+}
+
+fn line(row: DeliveryRow, now: Timestamp) -> DeliveryLine {
+    let reason = match row.state {
+        DeliveryRowState::Skipped(reason) => Some(reason),
+        _ => None,
+    };
+    DeliveryLine {
+        link: link(&row.key),
+        repository: row.delivery.repository.to_string(),
+        event: row.delivery.event,
+        workflow: row.delivery.workflow.map(|workflow| workflow.to_string()),
+        branch: row.delivery.branch.map(|branch| branch.to_string()),
+        received: Moment::new(row.delivery.received_at, now),
+        state: pill(&row.state, row.allowed, row.denied),
+        reason,
+        allowed: row.allowed,
+        denied: row.denied,
+    }
+}
+
+/// The address of a delivery below `admin/deliveries/`.
+fn link(key: &DeliveryKey) -> String {
+    encode(&key.to_string())
+}
+
+fn pill(state: &DeliveryRowState, allowed: u64, denied: u64) -> Pill {
+    let (word, tone) = match state {
+        DeliveryRowState::Received => ("deciding", "calm"),
+        DeliveryRowState::Noted => ("noted", "quiet"),
+        DeliveryRowState::Planned if allowed > 0 && denied > 0 => ("partly allowed", "warn"),
+        DeliveryRowState::Planned if allowed > 0 => ("allowed", "good"),
+        DeliveryRowState::Planned => ("denied", "bad"),
+        DeliveryRowState::Skipped(_) => ("nothing to do", "quiet"),
+        DeliveryRowState::PutBack { .. } => ("waiting", "warn"),
+        DeliveryRowState::Parked { .. } => ("given up", "bad"),
+    };
+    Pill { word, tone }
+}
+
+/// Everything but letters, digits and `-._` percent-encoded, so that it can stand in a path and in a query.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

@@ -1,0 +1,183 @@
+//! `dispatch serve`: the service.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dispatch_axum::store::SqliteStore;
+use dispatch_axum::{Service as Surface, telemetry};
+use dispatch_core::guardrail::{Guardrails, Owners};
+use dispatch_core::pipeline::Pipeline;
+use dispatch_core::ports::policies::BoundedPolicyMemory;
+use dispatch_github::{GitHub, GitHubOptions, GitHubOptionsError, emulator};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::Failure;
+use super::server::Server;
+use super::settings::{Flags, Limits, Service, ServiceSettings, wrong};
+
+/// Policy files that are remembered: more than most organisations have repositories.
+const REMEMBERED_POLICIES: usize = 10_000;
+
+/// Arguments of `dispatch serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Secrets are variables without a flag: GITHUB_APP_PRIVATE_KEY (PEM), GITHUB_WEBHOOK_SECRET (several with commas, while \
+one is replaced by another) and ADMIN_TOKEN (unset: one is made and printed). GITHUB_APP_PRIVATE_KEY_FILE, \
+GITHUB_WEBHOOK_SECRET_FILE and ADMIN_TOKEN_FILE name a file to read instead.
+
+The log goes to the standard output, one JSON object in each line. A token that was made goes to the standard error, to \
+be in no log. SIGTERM and SIGINT end the service: work that has begun has 10 seconds to finish, everything else is in \
+the database and goes on with the next start.
+
+Exit code: 0 after a signal, 1 if the service cannot go on, 2 for a wrong setting.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    service: Flags<Service>,
+    #[command(flatten)]
+    limits: Flags<Limits>,
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// A setting is wrong, or something that the service needs is not there.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let settings = ServiceSettings::read(&args.service.settings()?)?;
+    let guardrails = Guardrails::from_settings(args.limits.settings()?.as_map())?;
+    refuse_the_emulators_key(&settings)?;
+    write_log(settings.log_level);
+    super::runtime()?.block_on(serve(settings, guardrails))
+}
+
+async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<ExitCode, Failure> {
+    let signals = super::Signals::new()?;
+    let github = github(&settings)?;
+    let listener = TcpListener::bind((settings.host, settings.port)).await.map_err(|error| {
+        wrong("PORT", format_args!("cannot listen on port {} of {}: {error}", settings.port, settings.host))
+    })?;
+    let _alone = lock(&settings.database)?;
+    let store = SqliteStore::open(&settings.database).map_err(|error| wrong("DATABASE_PATH", error))?;
+    let guardrails = know_the_owner(guardrails, &github).await?;
+    let pipeline = Pipeline {
+        github: Arc::new(github),
+        store: Arc::new(store),
+        policies: Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES)),
+        guardrails,
+        retry: settings.retry,
+        max_event_age: settings.max_event_age,
+    };
+    let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)
+        .admin_token(admin_token(settings.admin_token)?)
+        .admin_ip_allowlist(settings.admin_networks)
+        .trusted_proxies(settings.trusted_proxies)
+        .github_url(pages(&settings.api_url))
+        .metrics(telemetry::install().map_err(Failure::work)?);
+    let server = Server::start(listener, pipeline, surface)?;
+    tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+
+    let signal = signals.ended().await;
+    tracing::info!(signal, "ending: work that has begun may finish");
+    server.shutdown().await;
+    tracing::info!("ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The emulator's key is public. Whoever sets it for a real App by mistake would hand that App to everybody.
+fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(), Failure> {
+    if emulator::is_emulator_key(settings.private_key.expose_secret()) && !settings.api_is_loopback() {
+        return Err(wrong(
+            "GITHUB_APP_PRIVATE_KEY",
+            "is the emulator's key, which everybody knows; it is for a GITHUB_API_URL on this machine only",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn github(settings: &ServiceSettings) -> Result<GitHub, Failure> {
+    let options = GitHubOptions {
+        api_url: settings.api_url.clone(),
+        app_id: settings.app_id,
+        private_key: settings.private_key.clone(),
+        ..GitHubOptions::default()
+    };
+    GitHub::new(options).map_err(|error| match error {
+        GitHubOptionsError::PrivateKey => wrong("GITHUB_APP_PRIVATE_KEY", error).into(),
+        GitHubOptionsError::ApiUrl => wrong("GITHUB_API_URL", error).into(),
+        other => Failure::work(other),
+    })
+}
+
+/// Where the pages are that belong to an API: GitHub Enterprise Server has its API below them, at `/api/v3`.
+fn pages(api_url: &str) -> &str {
+    match api_url.strip_suffix("/api/v3") {
+        Some(server) => server,
+        None => "https://github.com",
+    }
+}
+
+/// Without `OWNER_ALLOWLIST` the events of the App's owner count: GitHub is asked who that is.
+async fn know_the_owner(guardrails: Guardrails, github: &GitHub) -> Result<Guardrails, Failure> {
+    if !matches!(guardrails.owners.value, Owners::OfTheApp(None)) {
+        return Ok(guardrails);
+    }
+    let unknown = |problem: &dyn std::fmt::Display| {
+        wrong(
+            "OWNER_ALLOWLIST",
+            format_args!("is not set, and GitHub does not say who owns the App ({problem}); set it"),
+        )
+    };
+    let owner = github.app_owner().await.map_err(|error| unknown(&error))?;
+    let owner = owner.ok_or_else(|| unknown(&"an enterprise, which has no repositories"))?;
+    tracing::info!(%owner, "OWNER_ALLOWLIST is not set: the events of the App's owner count");
+    Ok(guardrails.with_app_owner(owner))
+}
+
+/// Two services on one database would do no harm - they would share its work - but each would remember policy files of
+/// its own, and it is nearly always a mistake. The lock is the operating system's: it is gone when the process is.
+fn lock(database: &Path) -> Result<File, Failure> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let path = Path::new(&name);
+    let file = File::options().create(true).write(true).truncate(false).open(path).map_err(|error| {
+        wrong("DATABASE_PATH", format_args!("cannot write `{}`: {error}", super::policy_tree::shown(path)))
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(wrong(
+            "DATABASE_PATH",
+            format_args!("`{}` is in use by another `dispatch serve`", super::policy_tree::shown(database)),
+        )
+        .into()),
+        Err(TryLockError::Error(error)) => {
+            Err(wrong("DATABASE_PATH", format_args!("cannot be locked: {error}")).into())
+        }
+    }
+}
+
+/// The token that was set, or a new one, printed once where only the operator reads.
+fn admin_token(set: Option<SecretString>) -> Result<SecretString, Failure> {
+    if let Some(token) = set {
+        return Ok(token);
+    }
+    let token = super::random_token()?;
+    writeln!(io::stderr(), "dispatch: ADMIN_TOKEN is not set; until the service ends it is {token}")?;
+    Ok(token.into())
+}
+
+/// One JSON object in each line, with the spans around it: the delivery's id among them. Libraries speak up only for
+/// warnings, whatever the level: what they say in detail may hold more than a log should.
+fn write_log(level: Level) {
+    let ours = ["dispatch", "dispatch_axum", "dispatch_core", "dispatch_github"].map(|target| (target, level));
+    let targets = Targets::new().with_default(level.min(Level::WARN)).with_targets(ours);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    tracing_subscriber::registry().with(lines).with(targets).init();
+}

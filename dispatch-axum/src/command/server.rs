@@ -1,0 +1,113 @@
+//! The running service: a listener, the router, and the workers behind it. `serve` and `demo` run the same one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use dispatch_axum::Service;
+use dispatch_axum::worker::{WorkerOptions, Workers};
+use dispatch_core::pipeline::Pipeline;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+/// How long work that has begun may take to finish: half of it for requests, half for what they made to do.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a client may take to say what it wants, and how long it may say nothing between two requests. Who only holds
+/// connections would otherwise hold all that there can be.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long no connection is accepted where none can be, because there are no files left.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// The running service.
+pub(crate) struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<()>,
+    serving: JoinHandle<()>,
+    workers: Workers,
+}
+
+impl Server {
+    /// Answers on the listener, and works on what is in the store, from now on.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub(crate) fn start(listener: TcpListener, pipeline: Pipeline, service: Service) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let workers = Workers::start(pipeline, WorkerOptions::default());
+        let router = dispatch_axum::router(service.on_work(workers.waker()));
+        let (stop, stopped) = watch::channel(());
+        Ok(Self { address, stop, serving: tokio::spawn(serve(listener, router, stopped)), workers })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing more, and lets work that has begun finish: the requests first, because they make work.
+    pub(crate) async fn shutdown(self) {
+        drop(self.stop);
+        if timeout(GRACE / 2, self.serving).await.is_err() {
+            tracing::warn!("connections are still open, and are cut");
+        }
+        let unfinished = self.workers.shutdown(GRACE / 2).await;
+        if unfinished > 0 {
+            tracing::warn!(unfinished, "work was cut off; it goes on with the next start");
+        }
+    }
+}
+
+/// Accepts connections until it is told to stop, then lets them end their requests.
+async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(talk(stream, peer, router.clone(), stopped.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(BREATH).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            // Told by the sender's end.
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One connection.
+async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, mut stopped: watch::Receiver<()>) {
+    // Without it, it is only slower.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // A connection that ends badly is the client's to notice.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

@@ -1,0 +1,292 @@
+//! The settings of `serve`.
+
+use std::net::{AddrParseError, IpAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dispatch_core::guardrail::{Setting, SettingError};
+use dispatch_core::name::Login;
+use dispatch_core::pipeline::Pipeline;
+use dispatch_core::retry::RetryPolicy;
+use dispatch_core::webhook::WebhookSecrets;
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use tracing::Level;
+
+use super::{Group, Settings, missing, secret, wrong};
+
+/// The settings of `serve`, besides the operator's limits.
+#[derive(Debug)]
+pub(crate) struct Service;
+
+impl Group for Service {
+    const HEADING: &'static str = "The service";
+    const SETTINGS: &'static [Setting] = &[
+        setting("GITHUB_APP_ID", "", "The App's id, from its settings page. Required"),
+        setting("GITHUB_APP_SLUG", "", "The App's name in URLs, which is its login without `[bot]`"),
+        setting("HOST", "127.0.0.1", "The IP address to listen on"),
+        setting("PORT", "3000", "The port to listen on; 0 takes a free one"),
+        setting("DATABASE_PATH", "dispatch.sqlite", "The SQLite database; made when it is not there"),
+        setting("GITHUB_API_URL", "https://api.github.com", "Where GitHub's API is: https, or loopback"),
+        setting("LOG_LEVEL", "info", "error, warn, info, debug or trace"),
+        setting(
+            "MAX_EVENT_AGE",
+            "24h",
+            "How long after its end a run may still start something, such as 90m, 24h or 3d",
+        ),
+        setting("DISPATCH_MAX_RETRIES", "2", "How often a call that certainly had no effect is repeated, 0 to 20"),
+        setting("DISPATCH_RETRY_BASE_DELAY_MS", "200", "The first delay before repeating, 1 to 60000; it doubles"),
+        setting(
+            "ADMIN_IP_ALLOWLIST",
+            "",
+            "Addresses or networks (10.0.0.0/8) that may see /admin and /metrics, with the token; unset: any",
+        ),
+        setting("TRUSTED_PROXIES", "", "Addresses or networks whose X-Forwarded-For is believed; unset: none"),
+        setting("CREATE_ISSUES", "true", "Whether issues tell of what failed; no effect before reports exist"),
+        setting("RETENTION_DAYS", "90", "How long finished work is kept, 1 to 3650; no effect before clean-up exists"),
+    ];
+}
+
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, default, help }
+}
+
+/// What `serve` was told, checked.
+#[derive(Debug)]
+pub(crate) struct ServiceSettings {
+    pub(crate) app_id: u64,
+    pub(crate) private_key: SecretString,
+    pub(crate) webhook_secrets: WebhookSecrets,
+    pub(crate) admin_token: Option<SecretString>,
+    pub(crate) host: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) database: PathBuf,
+    pub(crate) api_url: String,
+    pub(crate) log_level: Level,
+    pub(crate) admin_networks: Vec<IpNet>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) max_event_age: Duration,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl ServiceSettings {
+    /// Checks the settings, in the order in which somebody would set them.
+    ///
+    /// # Errors
+    /// The first wrong one.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, SettingError> {
+        let _: Option<Login> = settings.parse("GITHUB_APP_SLUG", "an App's name in URLs")?;
+        let _: Option<bool> = settings.parse("CREATE_ISSUES", "`true` or `false`")?;
+        let _ = number(settings, "RETENTION_DAYS", 1, 3_650)?;
+        Ok(Self {
+            app_id: match settings.parse::<u64>("GITHUB_APP_ID", "an App's id, a number")? {
+                Some(id) if id > 0 => id,
+                Some(_) => return Err(wrong("GITHUB_APP_ID", "expected an App's id, a number, got `0`")),
+                None => return Err(missing("GITHUB_APP_ID", "the App's id, from its settings page")),
+            },
+            private_key: private_key()?,
+            webhook_secrets: webhook_secrets()?,
+            admin_token: admin_token()?,
+            host: settings.parse("HOST", "an IP address")?.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+            port: settings.parse("PORT", "a port, 0 to 65535")?.unwrap_or(3000),
+            database: settings.text("DATABASE_PATH").unwrap_or("dispatch.sqlite").into(),
+            api_url: api_url(settings)?,
+            log_level: log_level(settings)?,
+            admin_networks: networks(settings, "ADMIN_IP_ALLOWLIST")?,
+            trusted_proxies: networks(settings, "TRUSTED_PROXIES")?,
+            max_event_age: age(settings)?.unwrap_or(Pipeline::DEFAULT_MAX_EVENT_AGE),
+            retry: retry(settings)?,
+        })
+    }
+}
+
+fn retry(settings: &Settings) -> Result<RetryPolicy, SettingError> {
+    let delay = number(settings, "DISPATCH_RETRY_BASE_DELAY_MS", 1, 60_000)?.unwrap_or(200);
+    Ok(RetryPolicy {
+        max_retries: number(settings, "DISPATCH_MAX_RETRIES", 0, 20)?.unwrap_or(2),
+        base_delay: Duration::from_millis(delay.into()),
+    })
+}
+
+fn private_key() -> Result<SecretString, SettingError> {
+    const NAME: &str = "GITHUB_APP_PRIVATE_KEY";
+    let key = secret(NAME)?.ok_or_else(|| missing(NAME, "the App's private key, as PEM"))?;
+    // Files of variables hold one line for each variable, so that a PEM is often written with `\n` for its line ends.
+    let text = key.expose_secret();
+    Ok(if text.contains('\n') { key } else { text.replace("\\n", "\n").into() })
+}
+
+fn webhook_secrets() -> Result<WebhookSecrets, SettingError> {
+    const NAME: &str = "GITHUB_WEBHOOK_SECRET";
+    let text = secret(NAME)?.ok_or_else(|| missing(NAME, "the App's webhook secret"))?;
+    text.expose_secret().parse().map_err(|error| wrong(NAME, error))
+}
+
+fn admin_token() -> Result<Option<SecretString>, SettingError> {
+    const NAME: &str = "ADMIN_TOKEN";
+    /// A token is compared at leisure by whoever guesses: 16 characters of a random text cannot be guessed.
+    const SHORTEST: usize = 16;
+    let token = secret(NAME)?;
+    match &token {
+        Some(text) if text.expose_secret().chars().count() < SHORTEST => {
+            Err(wrong(NAME, format_args!("has fewer than {SHORTEST} characters; make one with `openssl rand -hex 32`")))
+        }
+        _ => Ok(token),
+    }
+}
+
+fn api_url(settings: &Settings) -> Result<String, SettingError> {
+    const NAME: &str = "GITHUB_API_URL";
+    let text = settings.text(NAME).unwrap_or("https://api.github.com").trim_end_matches('/');
+    let wrong_url = || {
+        wrong(
+            NAME,
+            format_args!("expected an https URL, or an http URL of this machine, got `{}`", text.escape_debug()),
+        )
+    };
+    let uri: http::Uri = text.parse().map_err(|_| wrong_url())?;
+    let secure = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_loopback(&uri));
+    let plain = uri.query().is_none() && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if secure && plain { Ok(text.to_owned()) } else { Err(wrong_url()) }
+}
+
+impl ServiceSettings {
+    /// Whether GitHub is on this machine: an emulator.
+    pub(crate) fn api_is_loopback(&self) -> bool {
+        self.api_url.parse().is_ok_and(|uri| is_loopback(&uri))
+    }
+}
+
+/// Whether a URL can only lead to this machine.
+pub(crate) fn is_loopback(uri: &http::Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn log_level(settings: &Settings) -> Result<Level, SettingError> {
+    let text = settings.text("LOG_LEVEL").unwrap_or("info");
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err(wrong(
+            "LOG_LEVEL",
+            format_args!("expected error, warn, info, debug or trace, got `{}`", text.escape_debug()),
+        )),
+    }
+}
+
+/// Networks, and addresses, which are networks of one.
+fn networks(settings: &Settings, name: &str) -> Result<Vec<IpNet>, SettingError> {
+    struct Network(IpNet);
+    impl FromStr for Network {
+        type Err = AddrParseError;
+
+        fn from_str(text: &str) -> Result<Self, AddrParseError> {
+            text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map(Self)
+        }
+    }
+    let networks = settings.list(name, "an address or a network, such as 192.0.2.1 or 10.0.0.0/8")?;
+    Ok(networks.into_iter().map(|Network(network)| network).collect())
+}
+
+fn number(settings: &Settings, name: &str, least: u32, most: u32) -> Result<Option<u32>, SettingError> {
+    let expected = format!("a number from {least} to {most}");
+    match settings.parse(name, &expected)? {
+        Some(number) if !(least..=most).contains(&number) => {
+            Err(wrong(name, format_args!("expected {expected}, got `{number}`")))
+        }
+        number => Ok(number),
+    }
+}
+
+/// A whole number with a unit: `s`, `m`, `h` or `d`. At most 30 days: the keys of dispatches must outlive it.
+fn age(settings: &Settings) -> Result<Option<Duration>, SettingError> {
+    const NAME: &str = "MAX_EVENT_AGE";
+    const MOST: u64 = 30 * 24 * 60 * 60;
+    let Some(text) = settings.text(NAME) else { return Ok(None) };
+    let seconds = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(count, unit)| {
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return None,
+        };
+        count.parse::<u64>().ok()?.checked_mul(unit)
+    });
+    match seconds {
+        Some(seconds @ 1..=MOST) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(wrong(
+            NAME,
+            format_args!("expected a time from 1s to 30d, such as 90m, 24h or 3d, got `{}`", text.escape_debug()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(values: &[(&str, &str)]) -> Settings {
+        Settings { values: values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+    }
+
+    #[test]
+    fn the_api_is_reached_by_tls_or_on_this_machine() {
+        let cases = [
+            ("https://api.github.com", Some("https://api.github.com")),
+            ("https://github.example.com/api/v3/", Some("https://github.example.com/api/v3")),
+            ("http://127.0.0.1:4000", Some("http://127.0.0.1:4000")),
+            ("http://[::1]:4000", Some("http://[::1]:4000")),
+            ("http://localhost:4000", Some("http://localhost:4000")),
+            ("http://api.github.com", None),
+            ("http://127.0.0.1.example.com", None),
+            ("http://127.0.0.1@example.com", None),
+            ("https://user:password@example.com", None),
+            ("https://example.com?token=x", None),
+            ("ftp://127.0.0.1", None),
+            ("api.github.com", None),
+            ("/", None),
+        ];
+        for (text, expected) in cases {
+            let read = api_url(&settings(&[("GITHUB_API_URL", text)])).ok();
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit_and_an_end() {
+        let cases = [
+            ("90m", Some(5_400)),
+            ("24h", Some(86_400)),
+            ("30d", Some(2_592_000)),
+            ("31d", None),
+            ("0s", None),
+            ("24", None),
+            ("h", None),
+            ("1.5h", None),
+            ("-1h", None),
+            ("1\u{e9}", None),
+            ("99999999999999999999d", None),
+        ];
+        for (text, expected) in cases {
+            let read = age(&settings(&[("MAX_EVENT_AGE", text)])).ok().flatten();
+            assert_eq!(read.map(|age| age.as_secs()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_in_the_help_are_the_ones_in_force() {
+        let defaults: Vec<_> = Service::SETTINGS.iter().map(|setting| (setting.name, setting.default)).collect();
+        let (written, unset) = (settings(&defaults), settings(&[]));
+        assert_eq!(age(&written).ok(), Some(Some(Pipeline::DEFAULT_MAX_EVENT_AGE)));
+        assert_eq!(api_url(&written).ok(), api_url(&unset).ok());
+        assert_eq!(log_level(&written).ok(), log_level(&unset).ok());
+        assert_eq!(retry(&written).ok(), retry(&unset).ok());
+    }
+}

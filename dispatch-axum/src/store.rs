@@ -1,0 +1,5 @@
+//! Where the work is kept on one machine.
+
+mod sqlite;
+
+pub use sqlite::SqliteStore;

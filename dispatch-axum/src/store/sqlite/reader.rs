@@ -1,0 +1,79 @@
+//! The threads that read.
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+
+use dispatch_core::ports::store::{Record, StoreError, Stored, ViewQuery};
+use dispatch_core::projection::ViewRow;
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::oneshot::Sender;
+
+/// Something to read, and where to answer.
+pub(super) enum Read {
+    /// Records by their keys' text.
+    Records(Vec<String>, Sender<Result<Vec<Option<Stored>>, StoreError>>),
+    /// Rows of a read model.
+    Rows(ViewQuery, Sender<Result<Vec<ViewRow>, StoreError>>),
+    /// Counters by name.
+    Counters(Vec<String>, Sender<Result<Vec<u64>, StoreError>>),
+}
+
+/// Reads until nobody can ask any more.
+pub(super) fn run(connection: &Connection, reads: &Mutex<Receiver<Read>>) {
+    loop {
+        let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // Whoever asked may have gone: then nobody misses the answer.
+        match next {
+            Ok(Read::Records(keys, answer)) => _ = answer.send(records(connection, &keys)),
+            Ok(Read::Rows(query, answer)) => _ = answer.send(rows(connection, &query).map_err(unavailable)),
+            Ok(Read::Counters(names, answer)) => _ = answer.send(counters(connection, &names).map_err(unavailable)),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The error of a store whose database failed.
+pub(super) fn unavailable(error: rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Reads a record's body.
+pub(super) fn record(key: &str, body: &str) -> Result<Record, StoreError> {
+    serde_json::from_str(body).map_err(|error| StoreError::Unavailable(format!("`{key}` cannot be read: {error}")))
+}
+
+fn records(connection: &Connection, keys: &[String]) -> Result<Vec<Option<Stored>>, StoreError> {
+    // Records of one answer are of one moment.
+    let transaction = connection.unchecked_transaction().map_err(unavailable)?;
+    let mut statement =
+        transaction.prepare_cached("SELECT version, body FROM records WHERE key = ?1").map_err(unavailable)?;
+    let mut load = |key: &String| {
+        let found = statement.query_row([key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional();
+        let Some((version, body)) = found.map_err(unavailable)? else { return Ok(None) };
+        Ok(Some(Stored { record: record(key, &body)?, version }))
+    };
+    keys.iter().map(&mut load).collect()
+}
+
+fn rows(connection: &Connection, query: &ViewQuery) -> rusqlite::Result<Vec<ViewRow>> {
+    let mut statement = connection.prepare_cached(
+        r#"SELECT sort, revision, body FROM rows
+           WHERE view = ?1 AND "partition" = ?2 AND (?3 IS NULL OR sort < ?3) ORDER BY sort DESC LIMIT ?4"#,
+    )?;
+    let found = statement.query_map(params![query.view, query.partition, query.before, query.limit], |row| {
+        Ok(ViewRow {
+            view: query.view.to_owned(),
+            partition: query.partition.clone(),
+            sort: row.get(0)?,
+            revision: row.get(1)?,
+            body: row.get(2)?,
+        })
+    })?;
+    found.collect()
+}
+
+fn counters(connection: &Connection, names: &[String]) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
+    let mut count = |name: &String| Ok(statement.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0));
+    names.iter().map(&mut count).collect()
+}

@@ -1,0 +1,355 @@
+//! The thread that writes: a transaction for all jobs that wait, a savepoint for each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::Receiver;
+
+use dispatch_core::Timestamp;
+use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Work};
+use dispatch_core::projection::{Update, ViewRow, project};
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot::Sender;
+
+use super::reader::{record, unavailable};
+
+/// How many jobs one transaction holds at most: it bounds how long the first of them waits for the last.
+const MAX_GROUP: usize = 512;
+
+/// Something to write, and where to answer.
+pub(super) enum Job {
+    /// A step.
+    Commit(PreparedCommit, Sender<Result<(), StoreError>>),
+    /// A claim.
+    Claim(Claim, Sender<Result<Vec<Stored>, StoreError>>),
+}
+
+/// A step as the tables take it.
+pub(super) struct PreparedCommit {
+    writes: Vec<PreparedWrite>,
+    facts: Vec<PreparedFact>,
+}
+
+struct PreparedWrite {
+    key: RecordKey,
+    text: String,
+    expected: Option<u64>,
+    body: String,
+    work: Option<Work>,
+}
+
+struct PreparedFact {
+    id: String,
+    time: i64,
+    body: String,
+    updates: Vec<Update>,
+}
+
+impl PreparedCommit {
+    pub(super) fn new(commit: &Commit) -> Result<Self, StoreError> {
+        let illegal = |error: serde_json::Error| StoreError::Illegal(error.to_string());
+        let keys = commit.distinct_keys()?;
+        let writes = commit.writes.iter().zip(keys).map(|(write, key)| {
+            let body = serde_json::to_string(&write.record).map_err(illegal)?;
+            Ok(PreparedWrite { text: key.to_string(), key, expected: write.expected, body, work: write.record.work() })
+        });
+        let facts = commit.facts.iter().map(|fact| {
+            let body = serde_json::to_string(fact).map_err(illegal)?;
+            Ok(PreparedFact { id: fact.id(), time: micros(fact.time), body, updates: project(fact) })
+        });
+        Ok(Self { writes: writes.collect::<Result<_, _>>()?, facts: facts.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Writes until nobody can ask any more.
+pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
+    let mut durable = true;
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(MAX_GROUP - 1));
+        metrics::histogram!("dispatch_store_group_size").record(group.len() as f64);
+        // A claim that a power cut undoes only means that the work is claimed again, so that alone it need not reach the
+        // disk. The next step that must, takes it along.
+        let must_last = group.iter().any(|job| matches!(job, Job::Commit(..)));
+        if durable != must_last {
+            let level = if must_last { "full" } else { "normal" };
+            match connection.pragma_update(None, "synchronous", level) {
+                Ok(()) => durable = must_last,
+                Err(error) if must_last => {
+                    refuse(group, &unavailable(error));
+                    continue;
+                }
+                Err(error) => tracing::warn!(%error, "cannot change how the store synchronises"),
+            }
+        }
+        write_group(&mut connection, group);
+    }
+}
+
+/// An answer that may be given once the transaction is on the disk.
+enum Answer {
+    Commit(Result<(), StoreError>, Sender<Result<(), StoreError>>),
+    Claim(Result<Vec<Stored>, StoreError>, Sender<Result<Vec<Stored>, StoreError>>),
+}
+
+impl Answer {
+    /// Answers; with the error of the whole transaction, if there is one.
+    fn send(self, failed: Option<&StoreError>) {
+        // Whoever asked may have gone: then nobody misses the answer.
+        match self {
+            Self::Commit(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
+            Self::Claim(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
+        }
+    }
+}
+
+fn refuse(group: Vec<Job>, error: &StoreError) {
+    for job in group {
+        match job {
+            Job::Commit(_, sender) => _ = sender.send(Err(error.clone())),
+            Job::Claim(_, sender) => _ = sender.send(Err(error.clone())),
+        }
+    }
+}
+
+fn write_group(connection: &mut Connection, group: Vec<Job>) {
+    let transaction = match connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => return refuse(group, &unavailable(error)),
+    };
+    let mut counts = BTreeMap::new();
+    let answers: Vec<_> = group
+        .into_iter()
+        .map(|job| match job {
+            Job::Commit(commit, sender) => {
+                Answer::Commit(in_savepoint(&transaction, |c| write_step(c, &commit, &mut counts)), sender)
+            }
+            Job::Claim(claim, sender) => Answer::Claim(in_savepoint(&transaction, |c| take_work(c, &claim)), sender),
+        })
+        .collect();
+    let result = add_counts(&transaction, &counts).and_then(|()| transaction.commit());
+    let failed = result.err().map(unavailable);
+    if let Some(error) = &failed {
+        tracing::error!(%error, "a group of steps could not be stored");
+    }
+    answers.into_iter().for_each(|answer| answer.send(failed.as_ref()));
+}
+
+/// Undoes what a job wrote where it failed, and nothing else.
+fn in_savepoint<T>(
+    connection: &Connection,
+    job: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    // A full disk makes SQLite undo the whole transaction on the spot. A savepoint would then be a transaction of its own,
+    // stored although all jobs of the group are answered with an error.
+    if connection.is_autocommit() {
+        return Err(StoreError::Unavailable("another step of the same group could not be stored".to_owned()));
+    }
+    let run = |sql: &str| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    run("SAVEPOINT job").map_err(unavailable)?;
+    let result = job(connection);
+    if result.is_err() {
+        run("ROLLBACK TO job").map_err(unavailable)?;
+    }
+    run("RELEASE job").map_err(unavailable)?;
+    result
+}
+
+fn write_step(
+    connection: &Connection,
+    commit: &PreparedCommit,
+    counts: &mut BTreeMap<String, u64>,
+) -> Result<(), StoreError> {
+    for write in &commit.writes {
+        if !write_record(connection, write).map_err(unavailable)? {
+            return Err(StoreError::Conflict(write.key.clone()));
+        }
+    }
+    // Counted only when nothing can fail any more.
+    let mut counted = Vec::new();
+    for fact in &commit.facts {
+        if add_fact(connection, fact).map_err(unavailable)? {
+            for update in &fact.updates {
+                match update {
+                    Update::Count { counter, by } => counted.push((counter, by)),
+                    Update::Put(row) => put_row(connection, row).map_err(unavailable)?,
+                }
+            }
+        }
+    }
+    for (counter, by) in counted {
+        *counts.entry(counter.clone()).or_default() += by;
+    }
+    Ok(())
+}
+
+/// Writes a record; false if it does not have the version that is expected.
+fn write_record(connection: &Connection, write: &PreparedWrite) -> rusqlite::Result<bool> {
+    let (queue, lane, due, held) = match &write.work {
+        Some(work) => (Some(queue_name(work.queue)), Some(&work.lane), Some(micros(work.due)), work.held),
+        None => (None, None, None, false),
+    };
+    let changed = match write.expected {
+        None => connection
+            .prepare_cached(
+                "INSERT INTO records (key, version, body, queue, lane, due, leased) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (key) DO NOTHING",
+            )?
+            .execute(params![write.text, write.body, queue, lane, due, held])?,
+        Some(version) => connection
+            .prepare_cached(
+                "UPDATE records SET version = version + 1, body = ?2, queue = ?3, lane = ?4, due = ?5, leased = ?6
+                 WHERE key = ?1 AND version = ?7",
+            )?
+            .execute(params![write.text, write.body, queue, lane, due, held, version])?,
+    };
+    Ok(changed == 1)
+}
+
+/// Adds a fact; false if it is there already.
+fn add_fact(connection: &Connection, fact: &PreparedFact) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO facts (id, time, body) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
+    Ok(connection.prepare_cached(sql)?.execute(params![fact.id, fact.time, fact.body])? == 1)
+}
+
+fn put_row(connection: &Connection, row: &ViewRow) -> rusqlite::Result<()> {
+    let sql = r#"INSERT INTO rows (view, "partition", sort, revision, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (view, "partition", sort) DO UPDATE SET revision = excluded.revision, body = excluded.body
+                 WHERE revision <= excluded.revision"#;
+    connection.prepare_cached(sql)?.execute(params![row.view, row.partition, row.sort, row.revision, row.body])?;
+    Ok(())
+}
+
+fn add_counts(connection: &Connection, counts: &BTreeMap<String, u64>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO counters (name, value) VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET value = value + excluded.value";
+    for (counter, by) in counts {
+        connection.prepare_cached(sql)?.execute(params![counter, by])?;
+    }
+    Ok(())
+}
+
+fn take_work(connection: &Connection, claim: &Claim) -> Result<Vec<Stored>, StoreError> {
+    let ids = due_work(connection, claim).map_err(unavailable)?;
+    let until = micros(claim.now).saturating_add(i64::try_from(claim.lease.as_micros()).unwrap_or(i64::MAX));
+    let mut claimed = Vec::with_capacity(ids.len());
+    for id in ids {
+        let sql = "UPDATE records SET version = version + 1, due = ?2, leased = 1 WHERE id = ?1
+                   RETURNING key, version, body";
+        let (key, version, body): (String, u64, String) = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement.query_row(params![id, until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            })
+            .map_err(unavailable)?;
+        match record(&key, &body) {
+            Ok(record) => claimed.push(Stored { record, version }),
+            // It stays leased, so that it does not hold up the others; it is told again when the lease ends.
+            Err(error) => tracing::error!(%error, "work cannot be read"),
+        }
+    }
+    Ok(claimed)
+}
+
+/// The work to take: lanes take turns, and none gets more places than it has left.
+fn due_work(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<i64>> {
+    let (queue, now) = (queue_name(claim.queue), micros(claim.now));
+    let mut by_time = connection
+        .prepare_cached("SELECT lane, due, id FROM records WHERE queue = ?1 AND due <= ?2 ORDER BY due LIMIT ?3")?;
+    let mut due = by_time
+        .query_map(params![queue, now, claim.limit.saturating_add(1)], work)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    if due.len() > claim.limit {
+        // More than can be taken: everybody's first, not the first of whoever has most.
+        due.clear();
+        let mut of_lane = connection.prepare_cached(
+            "SELECT lane, due, id FROM records WHERE queue = ?1 AND lane = ?2 AND due <= ?3 ORDER BY due LIMIT ?4",
+        )?;
+        for lane in lanes(connection, queue)? {
+            let first = of_lane.query_map(params![queue, lane, now, claim.limit.min(claim.per_lane)], work)?;
+            due.extend(first.collect::<rusqlite::Result<Vec<_>>>()?);
+        }
+    }
+    let mut lanes: BTreeMap<String, BTreeSet<(i64, i64)>> = BTreeMap::new();
+    for (lane, due, id) in due {
+        lanes.entry(lane).or_default().insert((due, id));
+    }
+    let mut leased = connection
+        .prepare_cached("SELECT count(*) FROM records WHERE queue = ?1 AND lane = ?2 AND leased = 1 AND due > ?3")?;
+    let mut turns = BTreeSet::new();
+    for (lane, due) in lanes {
+        let taken: usize = leased.query_row(params![queue, lane, now], |row| row.get(0))?;
+        let free = claim.per_lane.saturating_sub(taken);
+        turns.extend(due.into_iter().take(free).enumerate().map(|(turn, (due, id))| (turn, due, id)));
+    }
+    Ok(turns.into_iter().take(claim.limit).map(|(_, _, id)| id).collect())
+}
+
+fn work(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// The lanes that have work, found by jumping from one to the next in the index.
+fn lanes(connection: &Connection, queue: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE lanes (lane) AS (
+             SELECT min(lane) FROM records WHERE queue = ?1 AND due IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(lane) FROM records WHERE queue = ?1 AND due IS NOT NULL AND lane > lanes.lane)
+             FROM lanes WHERE lanes.lane IS NOT NULL
+         )
+         SELECT lane FROM lanes WHERE lane IS NOT NULL",
+    )?;
+    let found = statement.query_map([queue], |row| row.get(0))?;
+    found.collect()
+}
+
+fn queue_name(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Plan => "plan",
+        Queue::Dispatch => "dispatch",
+    }
+}
+
+fn micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_core::ports::store::{Record, Write};
+    use tokio::sync::oneshot::{Receiver, channel};
+
+    use super::super::schema;
+    use super::*;
+
+    fn put(run: u64, length: usize) -> (Job, Receiver<Result<(), StoreError>>) {
+        let root = "x".repeat(length);
+        let chain = format!(
+            r#"{{"run":[{run},{{"root":"{root}","places":[{{"repository":"acme/api","start":{{"workflow":"ci.yml"}}}}]}}]}}"#
+        );
+        let record: Record = serde_json::from_str(&chain).unwrap();
+        let commit = Commit { writes: vec![Write { record, expected: None }], facts: Vec::new() };
+        let (sender, receiver) = channel();
+        (Job::Commit(PreparedCommit::new(&commit).unwrap(), sender), receiver)
+    }
+
+    #[test]
+    fn a_disk_that_is_full_in_the_middle_of_a_group_undoes_all_of_it_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = schema::connect(&directory.path().join("dispatch.sqlite")).unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let _: i64 =
+            connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |row| row.get(0)).unwrap();
+        let (jobs, answers): (Vec<_>, Vec<_>) =
+            [(1, 10), (2, 1_000_000), (3, 10)].map(|(run, length)| put(run, length)).into_iter().unzip();
+        write_group(&mut connection, jobs);
+        for mut answer in answers {
+            assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Unavailable(_))));
+        }
+        let written: i64 = connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0)).unwrap();
+        assert_eq!(written, 0, "what was answered with an error was not written");
+        let (job, mut answer) = put(4, 10);
+        write_group(&mut connection, vec![job]);
+        assert_eq!(answer.try_recv().unwrap(), Ok(()), "the next group is stored");
+    }
+}

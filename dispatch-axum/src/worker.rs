@@ -1,0 +1,330 @@
+//! The work in the background: claims what is due, moves each item one step, many side by side.
+//!
+//! A queue is looked at when somebody [wakes](Workers::wake) it, when an item ends that others waited for, and at the
+//! latest after [`WorkerOptions::poll_interval`]: that is how what was put back comes back. No repository gets more than
+//! [`WorkerOptions::per_lane`] places, so that a slow one never holds up the rest. An item whose step panics is logged, and
+//! comes back when its lease ends.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dispatch_core::Timestamp;
+use dispatch_core::delivery::Delivery;
+use dispatch_core::dispatch::{Dispatch, DispatchState};
+use dispatch_core::pipeline::{Pipeline, Planned};
+use dispatch_core::ports::StoreError;
+use dispatch_core::ports::store::{Claim, Queue, Record, Stored};
+use futures_util::FutureExt;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+/// How much is done at once, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerOptions {
+    /// How many items of one queue are worked on at the same time. GitHub allows 100 concurrent requests.
+    pub concurrency: usize,
+    /// How many of them may be of one source's owner, or for one target repository.
+    pub per_lane: usize,
+    /// How long an item is kept from others. Longer than a step takes, since whoever loses the lease loses the step.
+    pub lease: Duration,
+    /// How often a queue is looked at without being woken.
+    pub poll_interval: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 64,
+            per_lane: 32,
+            lease: Duration::from_secs(120),
+            poll_interval: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Running workers. Dropped without [`Workers::shutdown`], they stop claiming and finish what they have.
+#[derive(Debug)]
+pub struct Workers {
+    queues: [Arc<Lane>; 2],
+    stop: watch::Sender<bool>,
+    loops: Vec<JoinHandle<()>>,
+    concurrency: usize,
+}
+
+/// What a queue's loop and its items share.
+#[derive(Debug)]
+struct Lane {
+    wake: Notify,
+    places: Arc<Semaphore>,
+    running: Mutex<BTreeMap<String, usize>>,
+    /// Whether there may be more work than could be claimed: then the next item that ends makes room for it.
+    more: AtomicBool,
+}
+
+impl Workers {
+    /// Starts working on both queues. Must be called inside a Tokio runtime.
+    #[must_use]
+    pub fn start(pipeline: Pipeline, options: WorkerOptions) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let concurrency = options.concurrency.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let options = WorkerOptions { concurrency, per_lane: options.per_lane.max(1), ..options };
+        let lane = || {
+            Arc::new(Lane {
+                wake: Notify::new(),
+                places: Arc::new(Semaphore::new(concurrency)),
+                running: Mutex::default(),
+                more: AtomicBool::new(false),
+            })
+        };
+        let queues = [lane(), lane()];
+        let [_, dispatches] = &queues;
+        let loops = [Queue::Plan, Queue::Dispatch].into_iter().zip(&queues).map(|(queue, lane)| {
+            let work = Work {
+                pipeline: pipeline.clone(),
+                options,
+                queue,
+                lane: Arc::clone(lane),
+                dispatches: Arc::clone(dispatches),
+            };
+            tokio::spawn(Arc::new(work).run(stopped.clone()))
+        });
+        Self { loops: loops.collect(), queues, stop, concurrency }
+    }
+
+    /// Says that there is work in a queue. Cheap, and never blocks.
+    pub fn wake(&self, queue: Queue) {
+        lane_of(&self.queues, queue).wake.notify_one();
+    }
+
+    /// A function that [wakes](Workers::wake), to be given to whoever makes work.
+    #[must_use]
+    pub fn waker(&self) -> Arc<dyn Fn(Queue) + Send + Sync> {
+        let queues = self.queues.clone();
+        Arc::new(move |queue| lane_of(&queues, queue).wake.notify_one())
+    }
+
+    /// Claims nothing more, and waits for what is running, up to `limit`. Answers how many items did not end in time;
+    /// they come back when their leases end, and a call that was cut off is in doubt.
+    pub async fn shutdown(self, limit: Duration) -> usize {
+        // Nobody listens any more where the loops have ended already.
+        let _ = self.stop.send(true);
+        let deadline = tokio::time::Instant::now() + limit;
+        let all = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
+        for handle in self.loops {
+            let _ = tokio::time::timeout_at(deadline, handle).await;
+        }
+        let mut unfinished = 0;
+        for lane in &self.queues {
+            if tokio::time::timeout_at(deadline, lane.places.acquire_many(all)).await.is_err() {
+                unfinished += self.concurrency.saturating_sub(lane.places.available_permits());
+            }
+        }
+        unfinished
+    }
+}
+
+fn lane_of(queues: &[Arc<Lane>; 2], queue: Queue) -> &Lane {
+    let [plan, dispatch] = queues;
+    match queue {
+        Queue::Plan => plan,
+        Queue::Dispatch => dispatch,
+    }
+}
+
+/// What one queue's loop works with.
+struct Work {
+    pipeline: Pipeline,
+    options: WorkerOptions,
+    queue: Queue,
+    lane: Arc<Lane>,
+    dispatches: Arc<Lane>,
+}
+
+impl Work {
+    async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        loop {
+            self.claim().await;
+            // Ends when it is told to, and when nobody is left to tell it.
+            let told = tokio::select! {
+                told = stopped.wait_for(|stop| *stop) => Some(told.is_ok()),
+                () = self.lane.wake.notified() => None,
+                () = tokio::time::sleep(self.options.poll_interval) => None,
+            };
+            if told.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Claims as much as there are free places, and begins it.
+    async fn claim(self: &Arc<Self>) {
+        let free = self.lane.places.available_permits();
+        self.lane.more.store(free == 0, Ordering::Release);
+        if free == 0 {
+            return;
+        }
+        let Some(mut places) =
+            Arc::clone(&self.lane.places).try_acquire_many_owned(u32::try_from(free).unwrap_or(1)).ok()
+        else {
+            return;
+        };
+        let claim = Claim {
+            queue: self.queue,
+            now: Timestamp::now(),
+            lease: self.options.lease,
+            limit: free,
+            per_lane: self.options.per_lane,
+        };
+        match self.pipeline.store.claim(claim).await {
+            Ok(items) => {
+                if items.len() == free {
+                    self.lane.more.store(true, Ordering::Release);
+                }
+                for item in items {
+                    let Some(place) = places.split(1) else { break };
+                    self.begin(item, place);
+                }
+            }
+            Err(error) => tracing::warn!(queue = ?self.queue, %error, "cannot claim work; it is tried again"),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, item: Stored, place: OwnedSemaphorePermit) {
+        let Some(lane) = item.record.work().map(|work| work.lane) else { return };
+        *self.lane.running().entry(lane.clone()).or_default() += 1;
+        let work = Arc::clone(self);
+        tokio::spawn(async move {
+            let span = span(&item.record);
+            let step = AssertUnwindSafe(work.step(item)).catch_unwind();
+            if step.instrument(span.clone()).await.is_err() {
+                span.in_scope(|| tracing::error!("the step panicked; it is tried again when its lease ends"));
+            }
+            drop(place);
+            work.end(&lane);
+        });
+    }
+
+    /// Gives the place back. If somebody waited for it, the queue is looked at again.
+    fn end(&self, lane: &str) {
+        let mut running = self.lane.running();
+        let was = running.get(lane).copied().unwrap_or(1);
+        if was > 1 {
+            running.insert(lane.to_owned(), was - 1);
+        } else {
+            running.remove(lane);
+        }
+        drop(running);
+        if was >= self.options.per_lane || self.lane.more.load(Ordering::Acquire) {
+            self.lane.wake.notify_one();
+        }
+    }
+
+    async fn step(&self, item: Stored) {
+        let began = Instant::now();
+        let (stage, result) = match item.record {
+            Record::Delivery(delivery) => ("plan", self.plan(*delivery, item.version).await),
+            Record::Dispatch(dispatch) => ("dispatch", self.dispatch(*dispatch, item.version).await),
+            other => {
+                tracing::error!(key = %other.key(), "this is no work");
+                return;
+            }
+        };
+        metrics::histogram!("dispatch_stage_seconds", "stage" => stage).record(began.elapsed().as_secs_f64());
+        match result {
+            Ok(outcome) => {
+                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => outcome).increment(1)
+            }
+            Err(error @ StoreError::Conflict(_)) => {
+                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => "conflict").increment(1);
+                tracing::warn!(%error, "somebody else went on with this");
+            }
+            Err(error) => {
+                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => "store_failed").increment(1);
+                tracing::error!(%error, "the step could not be stored; it is tried again when its lease ends");
+            }
+        }
+    }
+
+    async fn plan(&self, delivery: Delivery, version: u64) -> Result<&'static str, StoreError> {
+        Ok(match self.pipeline.plan(delivery, version, Timestamp::now()).await? {
+            Planned::Done { plan, dispatches } => {
+                if !dispatches.is_empty() {
+                    self.dispatches.wake.notify_one();
+                }
+                let allowed = dispatches.len();
+                match plan.skipped {
+                    Some(skipped) => tracing::info!(reason = %skipped.reason, why = skipped.message, "skipped"),
+                    None => tracing::info!(decisions = plan.decisions.len(), dispatches = allowed, "planned"),
+                }
+                "planned"
+            }
+            Planned::PutBack { until, error } => {
+                tracing::info!(%until, error, "planning waits");
+                "put_back"
+            }
+            Planned::Parked { error } => {
+                tracing::warn!(error, "planning was given up");
+                "parked"
+            }
+        })
+    }
+
+    async fn dispatch(&self, dispatch: Dispatch, version: u64) -> Result<&'static str, StoreError> {
+        Ok(match self.pipeline.dispatch(dispatch, version, Timestamp::now()).await? {
+            DispatchState::Triggered { run } => {
+                tracing::info!(run = run.map(|run| run.id.0), "triggered");
+                "triggered"
+            }
+            DispatchState::Ready => {
+                tracing::info!("the dispatch waits");
+                "put_back"
+            }
+            DispatchState::Refused { message, permission } => {
+                tracing::warn!(why = message, permission, "GitHub refused");
+                "refused"
+            }
+            DispatchState::InDoubt { error } => {
+                tracing::error!(error, "nobody knows whether GitHub did it");
+                "in_doubt"
+            }
+            DispatchState::Cancelled { reason, message } => {
+                tracing::info!(%reason, why = message, "cancelled");
+                "cancelled"
+            }
+            DispatchState::Failed { error } => {
+                tracing::warn!(error, "given up");
+                "failed"
+            }
+            DispatchState::Calling { .. } => "calling",
+        })
+    }
+}
+
+impl Lane {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every line about one delivery carries its id.
+fn span(record: &Record) -> tracing::Span {
+    match record {
+        Record::Delivery(delivery) => tracing::info_span!(
+            "plan",
+            delivery = %delivery.key.id,
+            event = delivery.event.kind.name(),
+            repository = %delivery.event.repository.name,
+        ),
+        Record::Dispatch(dispatch) => tracing::info_span!(
+            "dispatch",
+            delivery = %dispatch.delivery.id,
+            repository = %dispatch.key.target.repository,
+            start = %dispatch.key.target.start,
+        ),
+        _ => tracing::Span::none(),
+    }
+}

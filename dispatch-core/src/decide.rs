@@ -1,0 +1,150 @@
+//! The decision: may this event start that, and which lines of which files say so.
+//!
+//! [`decide`] is one pure function over what is known so far. It answers with what it still needs to know, or with the
+//! plan. Callers loop: look up, add to [`Known`], decide again; the loop ends because an answered lookup is never asked
+//! again. [`decide_with`] is that loop, for callers whose lookups do not wait.
+//!
+//! # The order of evaluation
+//!
+//! The first check that fails gives the reason. An event is looked at first:
+//!
+//! | what is checked | reason | known from |
+//! |---|---|---|
+//! | the operator serves the owner, the repository, the workflow | `source_owner_not_allowed`, `source_repo_not_allowlisted`, `source_workflow_not_allowlisted` | event, limits |
+//! | it can be seen whether the commit is a fork's | `source_head_repository_unverifiable` | event |
+//! | the operator accepts the conclusion and the branch | `source_conclusion_not_allowed`, `source_not_default_branch` | event, limits |
+//! | the run has a workflow file of its own repository | `no_rule_matched` | event |
+//! | an installation of the App sent the event | `app_not_installed` | event |
+//! | the source's policy file can be used | `app_not_installed`, `repository_identity_changed`, `source_policy_missing`, `source_policy_invalid` | first lookups |
+//! | an outbound rule names the workflow | `no_rule_matched` | source's policy |
+//! | one of them fits the run; else the nearest says why | `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed` | source's policy |
+//!
+//! Then every target of every rule that fits, in the order of the file:
+//!
+//! | what is checked | reason | known from |
+//! |---|---|---|
+//! | it is its first occurrence | `duplicate_target` | source's policy |
+//! | it is not the workflow that ran | `self_dispatch_blocked` | source's policy |
+//! | the operator lets it be started | `target_repo_not_allowlisted` | limits |
+//! | of those that got here, it is not one too many | `max_targets_exceeded` | limits |
+//! | the chain has not been there, and may go on | `loop_detected`, `chain_too_deep` | first lookups |
+//! | its inputs have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
+//! | the ref can be computed | `ref_not_accepted` | event |
+//! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `invalid_target_config` | second lookups |
+//! | **one** inbound target accepts all: source and filters, | `inbound_not_authorized` | target's policy |
+//! | the ref, | `ref_not_accepted` | target's policy |
+//! | the names of the inputs, | `inputs_not_accepted` | target's policy |
+//! | their values; else the nearest says why | `value_not_accepted` | target's policy |
+//! | the repositories behind both names are those of the first time | `repository_identity_changed` | second lookups |
+//! | a re-run is not older than what was dispatched | `source_run_superseded` | second lookups |
+//! | the commit has been on the branch (asked only if all else agrees; not for accepted forks, and not where GitHub names no branch) | `source_ref_unverified` | last lookup |
+//!
+//! # Filters that are absent
+//!
+//! A rule that says nothing leaves it to the operator: the default branch (any, where the operator does not enforce it), the
+//! operator's conclusions, and the [events that strangers cannot cause](SAFE_EVENTS). Where the outbound rule says more,
+//! an inbound rule that is silent means the default branch only, and success only.
+
+mod consent;
+mod drive;
+mod filter;
+mod known;
+mod plan;
+mod source;
+mod target;
+
+use std::collections::BTreeSet;
+
+pub use self::drive::{Answers, decide_with};
+pub use self::filter::SAFE_EVENTS;
+use self::known::Missing;
+pub use self::known::{CommitOnBranch, Edge, EdgeKey, Identity, Known, LaneKey, Lookup, PolicyAnswer, PolicyFile};
+pub use self::plan::{Allowed, Decision, Denied, Plan, Skipped, SourceView, Verdict, Visibility};
+use crate::chain::Chain;
+use crate::event::{Event, EventKind, Head, WorkflowRun};
+use crate::guardrail::Guardrails;
+use crate::quote::quote;
+use crate::reason::Reason;
+
+/// What [`decide`] answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decided {
+    /// These answers are missing. Never empty, and none of them is in [`Known`] yet. They do not depend on one another.
+    Need(BTreeSet<Lookup>),
+    /// All is known.
+    Plan(Plan),
+}
+
+/// Decides about one event. See the module's documentation for the order of evaluation.
+#[must_use]
+pub fn decide(event: &Event, known: &Known, guardrails: &Guardrails) -> Decided {
+    let plan = match &event.kind {
+        EventKind::WorkflowRun(run) => about_run(event, run, known, guardrails),
+        EventKind::Push(_) => Err(Stop::Skip(Skipped {
+            reason: Reason::NoRuleMatched,
+            message: format!("no rule can be about a {} event", quote(event.kind.name())),
+            outbound_rule: None,
+        })),
+    };
+    match plan {
+        Ok(plan) => Decided::Plan(plan),
+        Err(Stop::Skip(skipped)) => Decided::Plan(Plan::skipped(skipped)),
+        Err(Stop::Need(missing)) => Decided::Need(missing.0),
+    }
+}
+
+/// Why there is no decision about targets.
+enum Stop {
+    Need(Missing),
+    Skip(Skipped),
+}
+
+impl From<Skipped> for Stop {
+    fn from(skipped: Skipped) -> Self {
+        Self::Skip(skipped)
+    }
+}
+
+fn about_run(event: &Event, run: &WorkflowRun, known: &Known, guardrails: &Guardrails) -> Result<Plan, Stop> {
+    let case = source::admit(event, run, guardrails)?;
+
+    let mut missing = Missing::default();
+    let policy = missing.or_ask(known.policies.get(case.repository()), || Lookup::Policy(case.repository().clone()));
+    let chain = missing.or_ask(known.chains.get(&run.id), || Lookup::Chain(run.id));
+    let (Some(policy), Some(chain)) = (policy, chain) else { return Err(Stop::Need(missing)) };
+    let rules = source::fitting_rules(&case, policy)?;
+    let chain = chain.clone().unwrap_or_else(|| Chain::root(event.identity(), case.place()));
+
+    let entries = target::prepare(&case, rules, &chain);
+    let decisions: Vec<_> = entries.into_iter().map(|entry| entry.decide(&case, known, &mut missing)).collect();
+    if !missing.0.is_empty() {
+        return Err(Stop::Need(missing));
+    }
+    let plan = Plan { skipped: None, decisions: decisions.into_iter().flatten().collect() };
+    prove_commit(plan, &case, known)
+}
+
+/// The last check: a tag run carries the tag's name as its branch, so the commit must be proven to have been there.
+fn prove_commit(mut plan: Plan, case: &source::Case<'_>, known: &Known) -> Result<Plan, Stop> {
+    if plan.allowed().next().is_none() {
+        return Ok(plan);
+    }
+    let proof = match (&case.run.head_branch, case.run.head) {
+        // No branch is claimed: such a run gets here only where the operator and both sides accept any branch.
+        (None, _) => return Ok(plan),
+        // Both sides accept forks, and the branch is the fork's.
+        (Some(_), Head::Fork(_)) => return Ok(plan),
+        (Some(branch), _) => known.commit_on_branch.ok_or_else(|| {
+            let (repository, sha) = (case.repository().clone(), case.run.head_sha.clone());
+            Stop::Need(Missing([Lookup::CommitOnBranch { repository, branch: branch.clone(), sha }].into()))
+        })?,
+    };
+    if proof == CommitOnBranch::NotProven {
+        for decision in &mut plan.decisions {
+            if let Verdict::Allowed(_) = decision.verdict {
+                decision.verdict = Verdict::Denied(source::ref_unverified(case, decision));
+            }
+        }
+    }
+    Ok(plan)
+}

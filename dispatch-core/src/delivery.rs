@@ -1,0 +1,98 @@
+//! What was received, and how far it got.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::event::{Event, EventKind};
+use crate::name::{Branch, DeliveryId, Repository, WorkflowFile};
+
+/// The inbox key: GitHub's delivery id and the SHA-256 of the body. The signature covers the body only, so that an id
+/// alone could be put on another body, and a body sent again under another id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeliveryKey {
+    /// From `X-GitHub-Delivery`. A redelivery carries the same one.
+    pub id: DeliveryId,
+    /// SHA-256 of the body, in lowercase hexadecimal digits.
+    pub body_sha256: String,
+}
+
+impl fmt::Display for DeliveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.id, self.body_sha256)
+    }
+}
+
+/// One accepted webhook: the normalised event, never the body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The inbox key.
+    pub key: DeliveryKey,
+    /// What happened.
+    pub event: Event,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// How far it got.
+    pub state: DeliveryState,
+    /// When to look at it again; None once it is done.
+    pub due: Option<Timestamp>,
+    /// How often planning was tried and put back.
+    pub attempts: u32,
+    /// How many facts were written about it: the sequence number of the next one.
+    pub facts: u32,
+}
+
+impl Delivery {
+    /// What is shown of it in a list.
+    #[must_use]
+    pub fn summary(&self) -> DeliverySummary {
+        DeliverySummary::new(&self.event, self.received_at)
+    }
+}
+
+/// What is shown of a delivery in a list. Every fact about a delivery carries it, so that each of them alone can tell
+/// the whole row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliverySummary {
+    /// GitHub's name for the event.
+    pub event: String,
+    /// Where it happened.
+    pub repository: Repository,
+    /// The workflow, for a run that has one.
+    pub workflow: Option<WorkflowFile>,
+    /// The branch, where there is one.
+    pub branch: Option<Branch>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+}
+
+impl DeliverySummary {
+    /// Summarises an event.
+    #[must_use]
+    pub fn new(event: &Event, received_at: Timestamp) -> Self {
+        let (workflow, branch) = match &event.kind {
+            EventKind::WorkflowRun(run) => (run.workflow.clone(), run.head_branch.clone()),
+            EventKind::Push(push) => (None, push.branch.clone()),
+        };
+        let repository = event.repository.name.clone();
+        Self { event: event.kind.name().to_owned(), repository, workflow, branch, received_at }
+    }
+}
+
+/// How far a delivery got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Durable, not decided yet.
+    Received,
+    /// Decided: the plan is in its fact, its dispatches are records of their own.
+    Planned,
+    /// Nothing to decide: the event only told us something.
+    Noted,
+    /// Given up, with the last error. Visible until somebody acts on it.
+    Parked {
+        /// What went wrong last.
+        error: String,
+    },
+}

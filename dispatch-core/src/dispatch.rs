@@ -1,0 +1,126 @@
+//! One dispatch: its key, and its state machine.
+//!
+//! ```text
+//!             commit before the call       answer
+//!   Ready ───────────────────────▶ Calling ──────▶ Triggered
+//!     ▲ │                             │ ├────────▶ Refused
+//!     │ │ put back: rate limit,       │ └────────▶ InDoubt   (or the lease ran out while Calling)
+//!     └─┘ store or read failed        ▼
+//!       └────▶ Cancelled           Ready, put back, only when GitHub certainly did nothing
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::chain::Place;
+use crate::decide::{Decision, LaneKey};
+use crate::delivery::DeliveryKey;
+use crate::event::EventIdentity;
+use crate::name::{Repository, RepositoryId, RunId};
+use crate::reason::Reason;
+
+/// What is done at most once: (event identity, target repository, workflow or event name). Never the rule, and never the
+/// delivery: two rules, or two deliveries of one event, are one dispatch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DispatchKey {
+    /// The event.
+    pub event: EventIdentity,
+    /// What is started.
+    pub target: Place,
+}
+
+impl fmt::Display for DispatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}>{}:{}", self.event.as_str(), self.target.repository.key(), self.target.start)
+    }
+}
+
+/// One dispatch that was planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dispatch {
+    /// Its key, claimed when it was planned.
+    pub key: DispatchKey,
+    /// The delivery that it follows from.
+    pub delivery: DeliveryKey,
+    /// What it follows from.
+    pub source: DispatchSource,
+    /// What was decided; always allowed.
+    pub decision: Decision,
+    /// When it was decided last. A decision older than 60 seconds is made again before the call.
+    pub decided_at: Timestamp,
+    /// How far it got.
+    pub state: DispatchState,
+    /// When to look at it again; None once it is final.
+    pub due: Option<Timestamp>,
+    /// How many calls failed and certainly did nothing. Rate limits do not count.
+    pub attempts: u32,
+    /// How often it was put back because of a rate limit, or because what the decision needs could not be read.
+    pub waits: u32,
+    /// How many facts were written about it: the sequence number of the next one.
+    pub facts: u32,
+}
+
+/// What a dispatch follows from: as much as its edge and its lane need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DispatchSource {
+    /// The repository where it happened.
+    pub repository: RepositoryId,
+    /// Its name then.
+    pub name: Repository,
+    /// The lane of a run, and the run's number in it. None where there is no branch or no workflow.
+    pub lane: Option<(LaneKey, u64)>,
+}
+
+/// How far a dispatch got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchState {
+    /// To be called when due. The first use of an edge, and the run's place in its lane, are stored with the step that
+    /// leaves this state.
+    Ready,
+    /// Committed before the call: from here on GitHub may have done it.
+    Calling {
+        /// When the call began.
+        since: Timestamp,
+    },
+    /// GitHub did it.
+    Triggered {
+        /// The run that it started, where GitHub said so (GitHub Enterprise Server may not).
+        run: Option<StartedRun>,
+    },
+    /// GitHub refused for good.
+    Refused {
+        /// GitHub's own message.
+        message: String,
+        /// The permission that GitHub wanted (`X-Accepted-GitHub-Permissions`).
+        permission: Option<String>,
+    },
+    /// Nobody knows whether GitHub did it. Never repeated blindly.
+    InDoubt {
+        /// What went wrong.
+        error: String,
+    },
+    /// Decided again before the call, and denied.
+    Cancelled {
+        /// Why.
+        reason: Reason,
+        /// With the names and values of this case.
+        message: String,
+    },
+    /// Certainly not done, and given up after too many attempts.
+    Failed {
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+/// A run that a dispatch started, as GitHub returned it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedRun {
+    /// The run's id.
+    pub id: RunId,
+    /// The run's page.
+    pub url: String,
+}

@@ -1,0 +1,359 @@
+//! Why, for people and programs: one event, what was decided about it, and what had to be assumed.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+
+use crate::chain::{Chain, Place};
+use crate::decide::{
+    Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, Skipped, decide_with,
+};
+use crate::event::{Event, EventKind};
+use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners};
+use crate::name::{Branch, CommitSha, GitRef, InstallationId, Repository, RunId};
+use crate::policy::{RuleLocation, Start};
+use crate::quote::quote;
+use crate::reason::Reason;
+
+/// Explains one event without GitHub: the decision is the service's own, and what only GitHub, the store or the App's
+/// registration could tell is assumed in favour of the event, and listed in [`Explanation::assumed`].
+///
+/// `answers` needs to know policy files only; it answers with [`Identity::Assumed`] and [`CommitOnBranch::Assumed`].
+#[must_use]
+pub fn explain(event: &Event, guardrails: &Guardrails, answers: &mut impl Answers) -> Explanation {
+    let mut assumed = Vec::new();
+    let (mut event, mut guardrails) = (event.clone(), guardrails.clone());
+    let repository = event.repository.name.clone();
+    if let Owners::OfTheApp(None) = guardrails.owners.value {
+        guardrails = guardrails.with_app_owner(repository.owner());
+        assumed.push(format!("the App belongs to {}", quote(repository.owner())));
+    }
+    if event.installation.is_none() {
+        event.installation = Some(InstallationId(0));
+        assumed.push(format!("the App is installed on {}", quote(&repository)));
+    }
+    let mut recorder = Recorder { answers, event: &event, assumed };
+    let plan = decide_with(&event, &guardrails, &mut recorder);
+    let assumed = recorder.assumed;
+    Explanation { assumed, ..Explanation::new(&event, &plan, &guardrails) }
+}
+
+/// A decision, told. Serialises to a stable shape: keys are added, never renamed or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// What happened.
+    pub event: ExplainedEvent,
+    /// Why no target was considered at all. Then there are no decisions.
+    pub skipped: Option<ExplainedSkip>,
+    /// One for each target entry of the rules that fit, in the order of the file.
+    pub decisions: Vec<ExplainedDecision>,
+    /// What was not known and taken for true, as sentences.
+    pub assumed: Vec<String>,
+    /// The operator's limits in force.
+    pub limits: Vec<EffectiveLimit>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedEvent {
+    /// GitHub's name for the event.
+    pub kind: &'static str,
+    /// Where.
+    pub repository: Repository,
+    /// The workflow's file name, for a run that has one.
+    pub workflow: Option<String>,
+    /// The branch.
+    pub branch: Option<String>,
+    /// The commit.
+    pub sha: Option<String>,
+    /// How the run ended.
+    pub conclusion: Option<&'static str>,
+    /// What started the run, in GitHub's word.
+    pub started_by: Option<String>,
+    /// The run's id.
+    pub run_id: Option<RunId>,
+    /// Which attempt of the run.
+    pub attempt: Option<u32>,
+}
+
+/// Why an event starts nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedSkip {
+    /// The stable code.
+    pub reason: Reason,
+    /// One sentence.
+    pub message: String,
+    /// The nearest outbound rule.
+    pub outbound_rule: Option<Line>,
+}
+
+/// What was decided about one target entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedDecision {
+    /// What was to be started, where.
+    pub target: ExplainedTarget,
+    /// Yes or no.
+    pub allowed: bool,
+    /// The stable code, if it is denied.
+    pub reason: Option<Reason>,
+    /// One sentence.
+    pub message: String,
+    /// The ref; None where it was never computed.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<GitRef>,
+    /// The inputs; None where they were never computed.
+    pub inputs: Option<BTreeMap<String, String>>,
+    /// The target's entry in the source's policy file.
+    pub outbound_rule: Line,
+    /// The line of the target's policy file that agreed, or that came nearest.
+    pub inbound_rule: Option<Line>,
+}
+
+/// What was to be started, where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedTarget {
+    /// The repository.
+    pub repository: Repository,
+    /// What is started in it. Serialises as `workflow`, with the file's name.
+    #[serde(flatten)]
+    pub start: Start,
+}
+
+/// One line of one policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// `<owner>/<repository>/<path>`.
+    pub file: String,
+    /// 1-based.
+    pub line: u32,
+}
+
+impl Explanation {
+    /// Tells a plan that was made, with nothing assumed.
+    #[must_use]
+    pub fn new(event: &Event, plan: &Plan, guardrails: &Guardrails) -> Self {
+        Self {
+            event: event.into(),
+            skipped: plan.skipped.as_ref().map(ExplainedSkip::from),
+            decisions: plan.decisions.iter().map(ExplainedDecision::from).collect(),
+            assumed: Vec::new(),
+            limits: guardrails.effective(),
+        }
+    }
+
+    /// As people read it: no colour, lines as long as they are.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "{}", self.event)?;
+        if let Some(skip) = &self.skipped {
+            writeln!(out, "\nnothing starts: {}\n  {}", skip.reason, skip.message)?;
+            if let Some(line) = &skip.outbound_rule {
+                writeln!(out, "  outbound  {line}")?;
+            }
+            writeln!(out, "  help      {}", skip.reason.help())?;
+        }
+        for decision in &self.decisions {
+            writeln!(out, "\n{decision}")?;
+        }
+        if !self.assumed.is_empty() {
+            writeln!(out, "\nassumed, because only GitHub and the service's store know:")?;
+            self.assumed.iter().try_for_each(|sentence| writeln!(out, "  - {sentence}"))?;
+        }
+        let mut set = self.limits.iter().filter(|limit| limit.origin != Origin::Default).peekable();
+        if set.peek().is_some() {
+            writeln!(out, "\nlimits that the operator set:")?;
+            let width = self.limits.iter().map(|limit| limit.name.len()).max().unwrap_or_default();
+            set.try_for_each(|limit| writeln!(out, "  {:width$}  {}", limit.name, limit.value))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.workflow {
+            Some(workflow) => write!(f, "{} of {}", quote(workflow), quote(&self.repository))?,
+            None => write!(f, "{} in {}", quote(self.kind), quote(&self.repository))?,
+        }
+        if let Some(run) = self.run_id {
+            write!(f, ": run {run}")?;
+        }
+        if let Some(attempt) = self.attempt.filter(|attempt| *attempt > 1) {
+            write!(f, ", attempt {attempt}")?;
+        }
+        if let Some(event) = self.started_by.as_ref().filter(|event| !event.is_empty()) {
+            write!(f, ", started by {}", quote(event))?;
+        }
+        if let Some(branch) = &self.branch {
+            write!(f, ", on {}", quote(branch))?;
+        }
+        match self.conclusion {
+            Some(conclusion) => write!(f, ", ended with {}", quote(conclusion)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.allowed { "yes" } else { "no " };
+        write!(f, "{verdict}  {} in {}", quote(&self.target.start), quote(&self.target.repository))?;
+        if let Some(reason) = self.reason {
+            write!(f, ": {reason}")?;
+        }
+        write!(f, "\n     {}", self.message)?;
+        if let Some(git_ref) = &self.git_ref {
+            write!(f, "\n     ref       {}", quote(git_ref))?;
+        }
+        let mut label = "inputs";
+        for (name, value) in self.inputs.iter().flatten() {
+            write!(f, "\n     {label:8}  {} = {}", quote(name), quote(value))?;
+            label = "";
+        }
+        write!(f, "\n     outbound  {}", self.outbound_rule)?;
+        if let Some(line) = &self.inbound_rule {
+            write!(f, "\n     inbound   {line}")?;
+        }
+        match self.reason {
+            Some(reason) => write!(f, "\n     help      {}", reason.help()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl ExplainedEvent {
+    /// An event of which nothing more is known than its name and where it happened.
+    #[must_use]
+    pub fn named(kind: &'static str, repository: Repository) -> Self {
+        Self {
+            kind,
+            repository,
+            workflow: None,
+            branch: None,
+            sha: None,
+            conclusion: None,
+            started_by: None,
+            run_id: None,
+            attempt: None,
+        }
+    }
+}
+
+impl From<&Event> for ExplainedEvent {
+    fn from(event: &Event) -> Self {
+        let mut explained = Self::named(event.kind.name(), event.repository.name.clone());
+        match &event.kind {
+            EventKind::WorkflowRun(run) => {
+                explained.workflow = run.workflow.as_ref().map(ToString::to_string);
+                explained.branch = run.head_branch.as_ref().map(ToString::to_string);
+                explained.sha = Some(run.head_sha.to_string());
+                explained.conclusion = run.conclusion.map(|conclusion| conclusion.as_str());
+                explained.started_by = Some(run.event.clone());
+                explained.run_id = Some(run.id);
+                explained.attempt = Some(run.attempt);
+            }
+            EventKind::Push(push) => {
+                explained.branch = push.branch.as_ref().map(ToString::to_string);
+                explained.sha = push.after.as_ref().map(ToString::to_string);
+            }
+        }
+        explained
+    }
+}
+
+impl From<&Skipped> for ExplainedSkip {
+    fn from(skipped: &Skipped) -> Self {
+        let Skipped { reason, message, outbound_rule } = skipped.clone();
+        Self { reason, message, outbound_rule: outbound_rule.as_ref().map(Line::from) }
+    }
+}
+
+impl From<&Decision> for ExplainedDecision {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            target: decision.target.clone().into(),
+            allowed: decision.allowed().is_some(),
+            reason: decision.reason(),
+            message: decision.message(),
+            git_ref: decision.git_ref().cloned(),
+            inputs: decision.inputs().cloned(),
+            outbound_rule: (&decision.outbound_rule).into(),
+            inbound_rule: decision.inbound_rule().map(Line::from),
+        }
+    }
+}
+
+impl From<Place> for ExplainedTarget {
+    fn from(Place { repository, start }: Place) -> Self {
+        Self { repository, start }
+    }
+}
+
+impl From<&RuleLocation> for Line {
+    fn from(location: &RuleLocation) -> Self {
+        Self { file: format!("{}/{}", location.repository, location.path), line: location.line }
+    }
+}
+
+/// Passes lookups on, and keeps what was only assumed.
+struct Recorder<'a, A> {
+    answers: &'a mut A,
+    event: &'a Event,
+    assumed: Vec<String>,
+}
+
+impl<A: Answers> Answers for Recorder<'_, A> {
+    fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
+        let answer = self.answers.policy(repository);
+        if answer.repository == Some(Identity::Assumed) && *repository != self.event.repository.name {
+            self.assumed.push(format!("{} is the repository that its name has always meant", quote(repository)));
+        }
+        answer
+    }
+
+    fn chain(&mut self, run: RunId) -> Option<Chain> {
+        let chain = self.answers.chain(run);
+        if chain.is_none() {
+            self.assumed.push(format!("no dispatch started run {run}"));
+        }
+        chain
+    }
+
+    fn edge(&mut self, edge: &EdgeKey) -> Option<Edge> {
+        self.answers.edge(edge)
+    }
+
+    fn lane(&mut self, lane: &LaneKey) -> Option<u64> {
+        let newest = self.answers.lane(lane);
+        if newest.is_none() {
+            self.assumed.push(format!(
+                "no newer run has started {} in {}",
+                quote(&lane.target.start),
+                quote(&lane.target.repository)
+            ));
+        }
+        newest
+    }
+
+    fn commit_on_branch(&mut self, repository: &Repository, branch: &Branch, sha: &CommitSha) -> CommitOnBranch {
+        let proof = self.answers.commit_on_branch(repository, branch, sha);
+        if proof == CommitOnBranch::Assumed {
+            self.assumed.push(format!("commit {} has been on {} of {}", quote(sha), quote(branch), quote(repository)));
+        }
+        proof
+    }
+}

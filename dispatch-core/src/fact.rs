@@ -1,0 +1,177 @@
+//! What happened to the work, step by step, as CloudEvents 1.0 (CloudEvents specification, "Context Attributes").
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::decide::Plan;
+use crate::delivery::{DeliveryKey, DeliverySummary};
+use crate::dispatch::{DispatchKey, StartedRun};
+use crate::event::Event;
+use crate::reason::Reason;
+
+/// One thing that happened to a delivery or a dispatch. Facts are only ever added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What it is about.
+    pub subject: Subject,
+    /// The how-manieth fact about its subject, from 0. Subject and sequence make the fact's id, so that a fact that is
+    /// written or delivered twice is recognised.
+    pub sequence: u32,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub body: FactBody,
+}
+
+impl Fact {
+    /// The fact's id: subject and sequence.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}#{}", self.subject, self.sequence)
+    }
+
+    /// The fact as a CloudEvent in its JSON form (CloudEvents 1.0, "JSON Event Format"). `source` says which system
+    /// speaks, as a URI reference: `source` and `id` together are unique.
+    #[must_use]
+    pub fn to_cloud_event(&self, source: &str) -> serde_json::Value {
+        serde_json::json!({
+            "specversion": "1.0",
+            "id": self.id(),
+            "source": source,
+            "type": self.body.cloud_event_type(),
+            "subject": self.subject.to_string(),
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "data": {
+                "delivery": self.subject.delivery,
+                "dispatch": self.subject.dispatch,
+                "fact": self.body,
+            },
+        })
+    }
+}
+
+/// What a fact is about. Every fact belongs to the delivery that caused it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// The delivery.
+    pub delivery: DeliveryKey,
+    /// The dispatch, for facts about one.
+    pub dispatch: Option<DispatchKey>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.dispatch {
+            None => write!(f, "delivery/{}", self.delivery),
+            Some(dispatch) => write!(f, "dispatch/{dispatch}"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FactBody {
+    /// A webhook was accepted.
+    DeliveryReceived {
+        /// What it said.
+        event: Event,
+    },
+    /// A webhook was accepted that only tells us something (a push): nothing will be decided.
+    DeliveryNoted {
+        /// What it said.
+        event: Event,
+    },
+    /// The decision was made. Allowed targets whose key another delivery of the same event had claimed are in
+    /// `already_claimed`.
+    DeliveryPlanned {
+        /// What it is about.
+        delivery: DeliverySummary,
+        /// The decision.
+        plan: Plan,
+        /// Dispatches that exist already.
+        already_claimed: Vec<DispatchKey>,
+    },
+    /// Planning has to wait.
+    DeliveryPutBack {
+        /// What it is about.
+        delivery: DeliverySummary,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// Planning was given up.
+    DeliveryParked {
+        /// What it is about.
+        delivery: DeliverySummary,
+        /// What went wrong last.
+        error: String,
+    },
+    /// A parked delivery was delivered again, and will be decided about after all.
+    DeliveryReopened {
+        /// What it is about.
+        delivery: DeliverySummary,
+    },
+    /// GitHub started it.
+    DispatchTriggered {
+        /// The run, where GitHub said so.
+        run: Option<StartedRun>,
+    },
+    /// The dispatch has to wait.
+    DispatchPutBack {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// GitHub refused for good.
+    DispatchRefused {
+        /// GitHub's own message.
+        message: String,
+        /// The permission that GitHub wanted.
+        permission: Option<String>,
+    },
+    /// Nobody knows whether GitHub did it.
+    DispatchInDoubt {
+        /// What went wrong.
+        error: String,
+    },
+    /// Decided again before the call, and denied.
+    DispatchCancelled {
+        /// Why.
+        reason: Reason,
+        /// With the names and values of this case.
+        message: String,
+    },
+    /// Certainly not done, and given up.
+    DispatchFailed {
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+impl FactBody {
+    /// The `type` attribute of the CloudEvent: stable, never renamed.
+    #[must_use]
+    pub fn cloud_event_type(&self) -> &'static str {
+        match self {
+            Self::DeliveryReceived { .. } => "dispatch.delivery.received",
+            Self::DeliveryNoted { .. } => "dispatch.delivery.noted",
+            Self::DeliveryPlanned { .. } => "dispatch.delivery.planned",
+            Self::DeliveryPutBack { .. } => "dispatch.delivery.put_back",
+            Self::DeliveryParked { .. } => "dispatch.delivery.parked",
+            Self::DeliveryReopened { .. } => "dispatch.delivery.reopened",
+            Self::DispatchTriggered { .. } => "dispatch.dispatch.triggered",
+            Self::DispatchPutBack { .. } => "dispatch.dispatch.put_back",
+            Self::DispatchRefused { .. } => "dispatch.dispatch.refused",
+            Self::DispatchInDoubt { .. } => "dispatch.dispatch.in_doubt",
+            Self::DispatchCancelled { .. } => "dispatch.dispatch.cancelled",
+            Self::DispatchFailed { .. } => "dispatch.dispatch.failed",
+        }
+    }
+}

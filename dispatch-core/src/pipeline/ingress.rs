@@ -1,0 +1,139 @@
+//! Stage 1: from a signed body to a durable delivery.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
+use crate::Timestamp;
+use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
+use crate::event::{Event, EventKind};
+use crate::fact::{Fact, FactBody, Subject};
+use crate::ports::store::{Commit, HeadKey, Record, RecordKey, StoreError, Write};
+use crate::webhook::{self, Webhook, WebhookSecrets};
+
+impl Pipeline {
+    /// Stage 1: verifies, parses, and makes the delivery durable.
+    ///
+    /// Nothing is looked at before the signature is right. A delivery that is known already is done once; if it had been
+    /// given up, it is taken up again.
+    ///
+    /// # Errors
+    /// [`IngressError`]; nothing was stored.
+    pub async fn ingress(
+        &self,
+        secrets: &WebhookSecrets,
+        request: WebhookRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Receipt, IngressError> {
+        let secret = secrets.verify(request.signature, request.body).map_err(|_| IngressError::Unauthorized)?;
+        let name = request.event.filter(|name| !name.is_empty()).ok_or(IngressError::Header("X-GitHub-Event"))?;
+        let id = request.delivery.and_then(|id| id.parse().ok()).ok_or(IngressError::Header("X-GitHub-Delivery"))?;
+        let outcome = match webhook::parse(name, request.body)? {
+            Webhook::Event(event) => {
+                let key = DeliveryKey { id, body_sha256: sha256(request.body) };
+                self.accept(key, *event, now).await?
+            }
+            Webhook::Ignored { action } => ReceiptOutcome::Ignored { event: name.to_owned(), action },
+        };
+        Ok(Receipt { secret, outcome })
+    }
+
+    async fn accept(&self, key: DeliveryKey, event: Event, now: Timestamp) -> Result<ReceiptOutcome, StoreError> {
+        let outcome = match &event.kind {
+            EventKind::WorkflowRun(_) => {
+                let body = FactBody::DeliveryReceived { event: event.clone() };
+                let delivery = new_delivery(&key, event, DeliveryState::Received, Some(now), now);
+                self.store_new(delivery, None, body).await?.then_some(ReceiptOutcome::Accepted(key.clone()))
+            }
+            EventKind::Push(_) => {
+                let body = FactBody::DeliveryNoted { event: event.clone() };
+                let (head, outdated) = (head(&event), outdated_policy(&event).cloned());
+                let delivery = new_delivery(&key, event, DeliveryState::Noted, None, now);
+                let new = self.store_new(delivery, head, body).await?;
+                if let Some(repository) = outdated {
+                    self.policies.forget(&repository);
+                }
+                new.then_some(ReceiptOutcome::Noted(key.clone()))
+            }
+        };
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None => self.reopen(key, now).await,
+        }
+    }
+
+    /// Stores a delivery with its first fact; false if it is known already.
+    async fn store_new(&self, delivery: Delivery, head: Option<HeadKey>, body: FactBody) -> Result<bool, StoreError> {
+        let subject = Subject { delivery: delivery.key.clone(), dispatch: None };
+        let fact = Fact { subject, sequence: 0, time: delivery.received_at, body };
+        let record = Record::Delivery(Box::new(delivery));
+        let mut writes = vec![Write { record, expected: None }];
+        writes.extend(head.map(|head| Write { record: Record::Head(head), expected: None }));
+        let mut commit = Commit { writes, facts: vec![fact] };
+        let mut result = self.store.commit(commit.clone()).await;
+        if let Err(StoreError::Conflict(RecordKey::Head(_))) = result {
+            // Another push had shown the same commit at the same branch: that proof stands.
+            commit.writes.truncate(1);
+            result = self.store.commit(commit).await;
+        }
+        match result {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(RecordKey::Delivery(_))) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A known delivery came again: if it had been given up, it is decided about after all.
+    async fn reopen(&self, key: DeliveryKey, now: Timestamp) -> Result<ReceiptOutcome, StoreError> {
+        let loaded = self.store.load(&[RecordKey::Delivery(key.clone())]).await?;
+        let Some((Record::Delivery(mut delivery), version)) =
+            loaded.into_iter().next().flatten().map(|stored| (stored.record, stored.version))
+        else {
+            return Ok(ReceiptOutcome::Known(key));
+        };
+        if !matches!(delivery.state, DeliveryState::Parked { .. }) {
+            return Ok(ReceiptOutcome::Known(key));
+        }
+        let fact = delivery.next_fact(now, FactBody::DeliveryReopened { delivery: delivery.summary() });
+        (delivery.state, delivery.due, delivery.attempts) = (DeliveryState::Received, Some(now), 0);
+        let write = Write { record: Record::Delivery(delivery), expected: Some(version) };
+        match self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await {
+            Ok(()) => Ok(ReceiptOutcome::Accepted(key)),
+            Err(StoreError::Conflict(_)) => Ok(ReceiptOutcome::Known(key)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn new_delivery(
+    key: &DeliveryKey,
+    event: Event,
+    state: DeliveryState,
+    due: Option<Timestamp>,
+    now: Timestamp,
+) -> Delivery {
+    Delivery { key: key.clone(), event, received_at: now, state, due, attempts: 0, facts: 1 }
+}
+
+/// What a push proves: this commit was at the head of this branch.
+fn head(event: &Event) -> Option<HeadKey> {
+    let EventKind::Push(push) = &event.kind else { return None };
+    let (branch, sha) = (push.branch.clone()?, push.after.clone()?);
+    Some(HeadKey { repository: event.repository.id, branch, sha })
+}
+
+/// The repository whose policy file may have changed by this push.
+fn outdated_policy(event: &Event) -> Option<&crate::name::Repository> {
+    let EventKind::Push(push) = &event.kind else { return None };
+    let on_default_branch = push.branch.as_ref() == Some(&event.repository.default_branch);
+    (push.touches_policy && on_default_branch).then_some(&event.repository.name)
+}
+
+fn sha256(body: &[u8]) -> String {
+    Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,331 @@
+//! Decides, and looks up what the decision asks for: in the store, in memory, and last at GitHub.
+//!
+//! What GitHub is asked for one event, once its policy files are known and unchanged: 1 conditional read where no rule
+//! matches, 0 where the source has no file, 2 conditional reads for one allowed target, and 1 comparison where no push of
+//! that commit was seen.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream};
+
+use super::Pipeline;
+use crate::Timestamp;
+use crate::decide::{
+    CommitOnBranch, Decided, Identity, Known, Lookup, Plan, PolicyAnswer, PolicyFile, Skipped, decide,
+};
+use crate::event::{Event, EventKind};
+use crate::name::{Branch, CommitSha, Repository, RepositoryId};
+use crate::policy::{Policy, PolicyPath};
+use crate::ports::github::{FileRead, FileVersion, GitHubError, RepositoryFound, RepositoryRef};
+use crate::ports::policies::{RememberedFile, RememberedPolicy};
+use crate::ports::store::{HeadKey, Record, RecordKey, StoreError, Stored};
+use crate::reason::Reason;
+use crate::retry::later;
+
+/// How many reads one event makes at the same time. GitHub allows 100 concurrent requests to all of an App.
+const CONCURRENT_READS: usize = 16;
+/// How many times one decision may ask for more. It asks for the source's file, the targets' files, edges and lanes, and
+/// the commit; more than this is a mistake, and nothing starts because of a mistake.
+const MAX_ROUNDS: usize = 16;
+/// How long it is remembered where a policy file is, and that it is nowhere.
+const SEARCH_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
+/// How long it is remembered that the App cannot see a repository. Shorter, because nothing tells when that changes.
+const KNOCK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// Why there is no decision yet.
+pub(super) enum LookupError {
+    /// The store.
+    Store(StoreError),
+    /// GitHub.
+    GitHub(GitHubError),
+}
+
+impl From<StoreError> for LookupError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<GitHubError> for LookupError {
+    fn from(error: GitHubError) -> Self {
+        Self::GitHub(error)
+    }
+}
+
+/// A question that only GitHub can answer.
+enum Question {
+    Policy(Repository),
+    Commit(Branch, CommitSha),
+}
+
+enum Answer {
+    Policy(Repository, PolicyAnswer),
+    Commit(CommitOnBranch),
+}
+
+impl Pipeline {
+    /// Decides about an event, with everything that the decision asks for.
+    pub(super) async fn decide(&self, event: &Event, now: Timestamp) -> Result<Plan, LookupError> {
+        if let Some(skipped) = self.too_old(event, now) {
+            return Ok(Plan { skipped: Some(skipped), decisions: Vec::new() });
+        }
+        let mut known = Known::default();
+        for _ in 0..MAX_ROUNDS {
+            match decide(event, &known, &self.guardrails) {
+                Decided::Plan(plan) => return Ok(plan),
+                Decided::Need(lookups) => self.look_up(event, lookups, &mut known, now).await?,
+            }
+        }
+        let problem = format!("the decision was not complete after {MAX_ROUNDS} rounds of reading");
+        Err(GitHubError::Unavailable(problem).into())
+    }
+
+    /// Why an event is not wanted any more. The decision itself knows no time.
+    fn too_old(&self, event: &Event, now: Timestamp) -> Option<Skipped> {
+        let EventKind::WorkflowRun(run) = &event.kind else { return None };
+        (now > later(run.updated_at, self.max_event_age)).then(|| {
+            let hours = self.max_event_age.as_secs_f64() / 3_600.0;
+            let message = format!("the run ended at {}, and a run older than {hours} h starts nothing", run.updated_at);
+            Skipped { reason: Reason::EventTooOld, message, outbound_rule: None }
+        })
+    }
+
+    async fn look_up(
+        &self,
+        event: &Event,
+        lookups: BTreeSet<Lookup>,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Result<(), LookupError> {
+        let mut questions = Vec::new();
+        let keys: Vec<_> = lookups.iter().filter_map(|lookup| record_key(event, lookup)).collect();
+        let stored = if keys.is_empty() { Vec::new() } else { self.store.load(&keys).await? };
+        let mut stored = stored.into_iter();
+        for lookup in lookups {
+            match lookup {
+                Lookup::Policy(repository) => questions.push(Question::Policy(repository)),
+                Lookup::Chain(run) => _ = known.chains.insert(run, chain(stored.next())),
+                Lookup::Edge(key) => {
+                    _ = known.edges.insert(key, stored.next().flatten().and_then(|stored| stored.record.edge()))
+                }
+                Lookup::Lane(key) => {
+                    _ = known.lanes.insert(key, stored.next().flatten().and_then(|stored| stored.record.lane()))
+                }
+                Lookup::CommitOnBranch { branch, sha, .. } => match stored.next().flatten() {
+                    Some(_) => known.commit_on_branch = Some(CommitOnBranch::Proven),
+                    None => questions.push(Question::Commit(branch, sha)),
+                },
+            }
+        }
+        // All are asked, also when one fails: what was read is remembered, and asking again costs less.
+        let asked = questions.into_iter().map(|question| self.ask(event, question, now).boxed());
+        let answers: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENT_READS).collect().await;
+        for answer in answers {
+            match answer? {
+                Answer::Policy(repository, answer) => _ = known.policies.insert(repository, answer),
+                Answer::Commit(answer) => known.commit_on_branch = Some(answer),
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, event: &Event, question: Question, now: Timestamp) -> Result<Answer, GitHubError> {
+        match question {
+            Question::Policy(repository) => {
+                let id = (repository == event.repository.name).then_some(event.repository.id);
+                let answer = self.policy(&repository, id, now).await?;
+                Ok(Answer::Policy(repository, answer))
+            }
+            Question::Commit(branch, sha) => {
+                let source = RepositoryRef { id: event.repository.id, name: event.repository.name.clone() };
+                let proven = self.github.commit_on_branch(&source, &branch, &sha).await?;
+                Ok(Answer::Commit(if proven { CommitOnBranch::Proven } else { CommitOnBranch::NotProven }))
+            }
+        }
+    }
+
+    /// The policy file of a repository. `id` is the repository that must be behind the name, where it is known.
+    async fn policy(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        now: Timestamp,
+    ) -> Result<PolicyAnswer, GitHubError> {
+        let remembered = self.policies.recall(repository).filter(|remembered| is_about(remembered, id));
+        let Some(remembered) = remembered else { return self.search(repository, id, None, now).await };
+        if !is_recent(&remembered, now) {
+            return self.search(repository, id, Some(&remembered), now).await;
+        }
+        let Some(file) = &remembered.file else { return Ok(remembered.answer.clone()) };
+        // The repository that answered before must answer now, or everything is read anew.
+        let same = id.or(verified(&remembered.answer));
+        match self.read(repository, same, file.path, file.version.as_ref()).await? {
+            FileRead::NotModified => Ok(remembered.answer.clone()),
+            FileRead::Found { repository: found, bytes, blob_sha, version } => {
+                let file = NewFile { path: file.path, bytes, blob_sha, version };
+                let searched_at = remembered.searched_at;
+                Ok(self.remember_file(repository, found, file, Some(&remembered), searched_at))
+            }
+            FileRead::NoSuchFile { .. } | FileRead::NoSuchRepository | FileRead::NotInstalled => {
+                self.search(repository, id, None, now).await
+            }
+        }
+    }
+
+    /// Looks at both places, the root first, and remembers what is there. `before` is what was found the last time.
+    async fn search(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        mut before: Option<&RememberedPolicy>,
+        now: Timestamp,
+    ) -> Result<PolicyAnswer, GitHubError> {
+        let mut places = PolicyPath::ALL.into_iter();
+        let mut identity = None;
+        while let Some(path) = places.next() {
+            let there = before.filter(|policy| policy.file.as_ref().is_some_and(|file| file.path == path));
+            let version = there.and_then(|policy| policy.file.as_ref()?.version.as_ref());
+            let same = id.or(version.and(before).and_then(|policy| verified(&policy.answer)));
+            match (self.read(repository, same, path, version).await?, there) {
+                (FileRead::Found { repository: found, bytes, blob_sha, version }, _) => {
+                    let file = NewFile { path, bytes, blob_sha, version };
+                    return Ok(self.remember_file(repository, found, file, before, now));
+                }
+                (FileRead::NotModified, Some(policy)) => {
+                    self.policies.remember(repository, RememberedPolicy { searched_at: now, ..policy.clone() });
+                    return Ok(policy.answer.clone());
+                }
+                (FileRead::NotModified, None) => {
+                    let problem = format!("`{repository}` answered `not modified` to a first read of {path}");
+                    return Err(GitHubError::Unavailable(problem));
+                }
+                (FileRead::NoSuchFile { repository: found }, _) => identity = Some(verified_as(found)),
+                // Another repository is behind the name than before: what was remembered is about the old one.
+                (FileRead::NoSuchRepository, _) if same != id => {
+                    (before, places, identity) = (None, PolicyPath::ALL.into_iter(), None);
+                }
+                (FileRead::NoSuchRepository, _) => {
+                    return Ok(self.remember_none(repository, id, PolicyFile::Absent, now));
+                }
+                (FileRead::NotInstalled, _) => {
+                    return Ok(self.remember_none(repository, id, PolicyFile::NotInstalled, now));
+                }
+            }
+        }
+        let answer = PolicyAnswer { repository: identity, file: PolicyFile::Absent };
+        self.policies.remember(repository, RememberedPolicy { answer: answer.clone(), file: None, searched_at: now });
+        Ok(answer)
+    }
+
+    async fn read(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        path: PolicyPath,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, GitHubError> {
+        match self.github.read_file(repository, id, path, known).await {
+            Err(GitHubError::NotInstalled(_)) => Ok(FileRead::NotInstalled),
+            answer => answer,
+        }
+    }
+
+    /// Parses a file, unless the very same one was parsed before, and remembers it.
+    fn remember_file(
+        &self,
+        repository: &Repository,
+        found: RepositoryFound,
+        file: NewFile,
+        before: Option<&RememberedPolicy>,
+        searched_at: Timestamp,
+    ) -> PolicyAnswer {
+        let NewFile { path, bytes, blob_sha, version } = file;
+        let parsed = before.filter(|before| {
+            before.file.as_ref().is_some_and(|file| file.path == path && file.blob_sha == blob_sha)
+                && verified(&before.answer) == Some(found.id)
+        });
+        let meaning = parsed.map_or_else(|| parse(repository, path, &bytes), |before| before.answer.file.clone());
+        let answer = PolicyAnswer { repository: Some(verified_as(found)), file: meaning };
+        let file = Some(RememberedFile { path, version, blob_sha, size: bytes.len() });
+        self.policies.remember(repository, RememberedPolicy { answer: answer.clone(), file, searched_at });
+        answer
+    }
+
+    /// Remembers for a while that there is nothing to read.
+    fn remember_none(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        file: PolicyFile,
+        now: Timestamp,
+    ) -> PolicyAnswer {
+        let answer = PolicyAnswer { repository: None, file };
+        // "Not that repository" is no answer for somebody who asks for the name alone.
+        if id.is_none() {
+            self.policies
+                .remember(repository, RememberedPolicy { answer: answer.clone(), file: None, searched_at: now });
+        }
+        answer
+    }
+}
+
+/// A policy file that was just read.
+struct NewFile {
+    path: PolicyPath,
+    bytes: Vec<u8>,
+    blob_sha: String,
+    version: Option<FileVersion>,
+}
+
+/// The record that may hold the answer.
+fn record_key(event: &Event, lookup: &Lookup) -> Option<RecordKey> {
+    match lookup {
+        Lookup::Policy(_) => None,
+        Lookup::Chain(run) => Some(RecordKey::Run(*run)),
+        Lookup::Edge(key) => Some(RecordKey::Edge(key.clone())),
+        Lookup::Lane(key) => Some(RecordKey::Lane(key.clone())),
+        Lookup::CommitOnBranch { branch, sha, .. } => {
+            let repository = event.repository.id;
+            Some(RecordKey::Head(HeadKey { repository, branch: branch.clone(), sha: sha.clone() }))
+        }
+    }
+}
+
+fn chain(stored: Option<Option<Stored>>) -> Option<crate::chain::Chain> {
+    match stored.flatten()?.record {
+        Record::Run(_, chain) => Some(chain),
+        _ => None,
+    }
+}
+
+/// Whether what is remembered may answer for the repository that must be behind the name.
+fn is_about(remembered: &RememberedPolicy, id: Option<RepositoryId>) -> bool {
+    id.is_none() || verified(&remembered.answer) == id
+}
+
+fn is_recent(remembered: &RememberedPolicy, now: Timestamp) -> bool {
+    let seen = remembered.answer.repository.is_some();
+    let lasts = if seen { SEARCH_AGAIN_AFTER } else { KNOCK_AGAIN_AFTER };
+    now < later(remembered.searched_at, lasts)
+}
+
+fn verified(answer: &PolicyAnswer) -> Option<RepositoryId> {
+    match answer.repository? {
+        Identity::Verified { id, .. } => Some(id),
+        Identity::Assumed => None,
+    }
+}
+
+fn verified_as(found: RepositoryFound) -> Identity {
+    Identity::Verified { id: found.id, private: found.private }
+}
+
+fn parse(repository: &Repository, path: PolicyPath, bytes: &[u8]) -> PolicyFile {
+    let checked = Policy::check(bytes, &repository.owner(), &format!("{repository}/{path}"));
+    match checked.policy {
+        Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
+        None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
+    }
+}

@@ -1,0 +1,255 @@
+//! What a `dispatching.yml` means.
+//!
+//! The file as written and the file as meant are two types: the bytes pass `gate` once, which keeps the place of every
+//! node; `raw` decodes the nodes, each value by itself; `check` turns that into a [`Policy`] or into every problem of the
+//! file at once.
+
+mod check;
+mod finding;
+mod gate;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Diagnostics;
+use crate::event::Conclusion;
+use crate::name::{GitRef, Owner, Repository, RepositoryId, WorkflowFile};
+use crate::pattern::PatternSet;
+use crate::template::Template;
+
+/// The largest policy file that is read: 256 KiB.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// Where a policy file may be. The root wins where both exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PolicyPath {
+    /// `dispatching.yml`
+    #[serde(rename = "dispatching.yml")]
+    Root,
+    /// `.github/dispatching.yml`
+    #[serde(rename = ".github/dispatching.yml")]
+    DotGithub,
+}
+
+impl PolicyPath {
+    /// Both places, in the order in which they are looked at.
+    pub const ALL: [Self; 2] = [Self::Root, Self::DotGithub];
+
+    /// The path inside the repository.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "dispatching.yml",
+            Self::DotGithub => ".github/dispatching.yml",
+        }
+    }
+}
+
+impl fmt::Display for PolicyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A checked policy file: who may be started from here, and who may start something here.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    outbound: Vec<OutboundRule>,
+    inbound: Vec<InboundRule>,
+    /// Positions in `inbound`, by the source repository that a rule names: so that a decision does not pay for the rules
+    /// that are about others.
+    inbound_by_source: BTreeMap<Repository, Vec<usize>>,
+}
+
+impl Policy {
+    /// Puts rules together, in the order of the file.
+    #[must_use]
+    pub fn new(outbound: Vec<OutboundRule>, inbound: Vec<InboundRule>) -> Self {
+        let mut inbound_by_source = BTreeMap::<_, Vec<_>>::new();
+        for (position, rule) in inbound.iter().enumerate() {
+            inbound_by_source.entry(rule.repository.clone()).or_default().push(position);
+        }
+        Self { outbound, inbound, inbound_by_source }
+    }
+
+    /// Reads a policy file. `owner` is the owner of the repository that holds it: the owner that a bare repository name
+    /// means. `file` is the name to use in diagnostics.
+    #[must_use]
+    pub fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
+        check::check(bytes, owner, file)
+    }
+
+    /// The outbound rules, in the order of the file.
+    #[must_use]
+    pub fn outbound(&self) -> &[OutboundRule] {
+        &self.outbound
+    }
+
+    /// The inbound rules, in the order of the file.
+    #[must_use]
+    pub fn inbound(&self) -> &[InboundRule] {
+        &self.inbound
+    }
+
+    /// The inbound rules that name this source repository, in the order of the file.
+    pub fn inbound_from(&self, source: &Repository) -> impl Iterator<Item = &InboundRule> {
+        let positions = self.inbound_by_source.get(source).map_or(&[][..], Vec::as_slice);
+        positions.iter().filter_map(|position| self.inbound.get(*position))
+    }
+}
+
+/// A policy file, read.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// What the file means; None if it has an error that makes it mean nothing.
+    pub policy: Option<Policy>,
+    /// Every problem of the file. An unknown variable is an error here, and yet the policy is there: at run time it denies
+    /// only the target that uses it.
+    pub diagnostics: Diagnostics,
+}
+
+/// "When this happens here, start that there."
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboundRule {
+    /// What must happen in the repository of this file.
+    pub source: Source,
+    /// What is then started, in the order of the file.
+    pub targets: Vec<Target>,
+    /// 1-based line of the rule.
+    pub line: u32,
+}
+
+/// "When that happens there, this may be started here."
+#[derive(Debug, Clone, PartialEq)]
+pub struct InboundRule {
+    /// Whose events are accepted.
+    pub repository: Repository,
+    /// The repository that must be behind the name. Confirms a recreated repository.
+    pub repository_id: Option<RepositoryId>,
+    /// What must have happened there.
+    pub source: Source,
+    /// What may be started here, in the order of the file.
+    pub targets: Vec<InboundTarget>,
+    /// 1-based line of the rule.
+    pub line: u32,
+}
+
+/// What must have happened. The same filters exist on both sides; the intersection counts.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A workflow run completed.
+    WorkflowRun(WorkflowRunSource),
+}
+
+/// Which runs a rule is about. A filter that is absent says nothing of its own; what that means is part of the
+/// [decision](crate::decide).
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowRunSource {
+    /// The workflow's file.
+    pub workflow: WorkflowFile,
+    /// How the run must have ended.
+    pub conclusions: Option<BTreeSet<Conclusion>>,
+    /// The branches that the run may have been on.
+    pub branches: Option<PatternSet>,
+    /// What may have started the run, in GitHub's words.
+    pub events: Option<BTreeSet<String>>,
+    /// Whether runs of forks count.
+    pub forks: bool,
+    /// Which attempts count once a newer run has been dispatched.
+    pub reruns: Reruns,
+}
+
+/// Whether an old run that is run again may start something after a newer run of its workflow and branch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reruns {
+    /// No: the newest run wins.
+    #[default]
+    Latest,
+    /// Yes (`reruns: any`).
+    Any,
+}
+
+/// What an outbound rule starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Where.
+    pub repository: Repository,
+    /// The repository that must be behind the name. Confirms a recreated repository.
+    pub repository_id: Option<RepositoryId>,
+    /// What is started there.
+    pub start: Start,
+    /// The branch or tag to start it at. None: the source's branch, else the operator's default.
+    pub git_ref: Option<GitRef>,
+    /// What is sent along, by name.
+    pub inputs: BTreeMap<String, Template>,
+    /// 1-based line of the target's entry.
+    pub line: u32,
+}
+
+/// What can be started in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Start {
+    /// A workflow, by `workflow_dispatch`.
+    Workflow(WorkflowFile),
+}
+
+impl Start {
+    /// The workflow's file name, or the event's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Workflow(file) => file.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an inbound rule accepts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InboundTarget {
+    /// What may be started here.
+    pub start: Start,
+    /// The inputs that may be sent along. All inputs of a dispatch must be accepted by one inbound target.
+    pub accept_inputs: BTreeMap<String, Accept>,
+    /// The branches and tags that it may be started at. None: any.
+    pub accept_refs: Option<PatternSet>,
+    /// 1-based line of the target's entry.
+    pub line: u32,
+}
+
+/// Consent to the value of one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Accept {
+    /// Any value. What a stranger can choose must still be made of harmless characters.
+    Any,
+}
+
+/// One line of one policy file: what a decision points at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RuleLocation {
+    /// The repository that holds the file.
+    pub repository: Repository,
+    /// The file.
+    pub path: PolicyPath,
+    /// 1-based line.
+    pub line: u32,
+}
+
+impl fmt::Display for RuleLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.repository, self.path, self.line)
+    }
+}

@@ -1,0 +1,254 @@
+//! From the file as written to the file as meant: every problem at once, each at its place.
+
+mod source;
+mod target;
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use super::finding::Findings;
+use super::gate::{self, Content, Document, Node, NodeId};
+use super::raw::{self, At, List, Text, Written};
+use super::{Checked, InboundRule, OutboundRule, Policy};
+use crate::diagnostic::{Diagnostic, Span, nearest, quoted};
+use crate::name::{NameError, Owner, Repository, WorkflowFile};
+use crate::pattern::{Pattern, PatternSet};
+
+pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
+    let mut findings = Findings::default();
+    let policy = gate::read(bytes, &mut findings).map(|document| {
+        let written = raw::read(&document);
+        let mut checker = Checker { document: &document, owner, findings: &mut findings };
+        written.map_or_else(Policy::default, |written| checker.file(&written))
+    });
+    let policy = policy.filter(|_| !findings.is_invalid());
+    Checked { policy, diagnostics: findings.into_diagnostics(file) }
+}
+
+/// Checks one file. A method that gives None has reported why.
+struct Checker<'c> {
+    document: &'c Document<'c>,
+    /// The owner that a bare repository name means.
+    owner: &'c Owner,
+    findings: &'c mut Findings,
+}
+
+impl Checker<'_> {
+    fn file(&mut self, file: &At<raw::File>) -> Policy {
+        if matches!(self.node(file.node).map(|node| &node.content), Some(Content::Nothing)) {
+            return Policy::default();
+        }
+        let Some(file) = self.written(file) else { return Policy::default() };
+        let outbound = self.rules(file.outbound.as_ref(), Self::outbound);
+        let inbound = self.rules(file.inbound.as_ref(), Self::inbound);
+        Policy::new(outbound, inbound)
+    }
+
+    /// The rules of a side. A side whose rules are all commented out has none.
+    fn rules<T: Written, R>(
+        &mut self,
+        rules: Option<&At<List<T>>>,
+        rule: fn(&mut Self, &At<T>) -> Option<R>,
+    ) -> Vec<R> {
+        let Some(rules) = rules.filter(|rules| !self.is_nothing(rules.node)) else { return Vec::new() };
+        self.written(rules).into_iter().flatten().filter_map(|entry| rule(self, entry)).collect()
+    }
+
+    fn outbound(&mut self, entry: &At<raw::OutboundRule>) -> Option<OutboundRule> {
+        let rule = self.written(entry)?;
+        let source =
+            self.required(entry, rule.source.as_ref(), "source").and_then(|source| self.outbound_source(source));
+        let targets = self.targets(entry, rule.targets.as_ref(), Self::outbound_target);
+        Some(OutboundRule { source: source?, targets: targets?, line: self.span(entry.node).line })
+    }
+
+    fn inbound(&mut self, entry: &At<raw::InboundRule>) -> Option<InboundRule> {
+        let rule = self.written(entry)?;
+        let source =
+            self.required(entry, rule.source.as_ref(), "source").and_then(|source| self.inbound_source(source));
+        let targets = self.targets(entry, rule.targets.as_ref(), Self::inbound_target);
+        let (from, targets) = (source?, targets?);
+        Some(InboundRule {
+            repository: from.repository,
+            repository_id: from.repository_id,
+            source: from.source,
+            targets,
+            line: self.span(entry.node).line,
+        })
+    }
+
+    /// The targets of a rule: at least one.
+    fn targets<R, T: Written, C>(
+        &mut self,
+        rule: &At<R>,
+        targets: Option<&At<List<T>>>,
+        target: fn(&mut Self, &At<T>) -> Option<C>,
+    ) -> Option<Vec<C>> {
+        let list = self.required(rule, targets, "targets")?;
+        let entries = self.written(list)?;
+        if entries.is_empty() {
+            let problem = self.problem("empty_list", list.node, "the rule has no target", "an empty list");
+            self.findings.invalid(problem.help("name at least one target, or remove the rule"));
+            return None;
+        }
+        Some(entries.iter().filter_map(|entry| target(self, entry)).collect())
+    }
+
+    // What is common to all values.
+
+    /// What was written at a place, if it is what belongs there.
+    fn written<'f, T: Written>(&mut self, at: &'f At<T>) -> Option<&'f T> {
+        for unknown in &at.unknown {
+            self.unknown_key(*unknown, raw::keys::<T>());
+        }
+        let node = self.node(at.node)?;
+        let got = match &node.content {
+            Content::Nothing => {
+                let name = node.key.as_ref().map_or_else(|| "the entry".to_owned(), |key| quoted(&key.text));
+                let message = format!("{name} has no value");
+                let problem = self.problem("missing_value", at.node, message, format!("expected {}", T::KIND));
+                let help = match T::KIND {
+                    Text::KIND => "write a value; put it in quotes if it is the word `null`",
+                    _ => "write a value, or remove it",
+                };
+                self.findings.invalid(problem.help(help));
+                return None;
+            }
+            _ if at.written.is_some() => return at.written.as_ref(),
+            Content::Text { text, .. } => format!("the text {}", quoted(text)),
+            Content::List(_) => "a list".to_owned(),
+            Content::Mapping(_) => "a mapping".to_owned(),
+        };
+        let mut problem =
+            self.problem("wrong_type", at.node, format!("expected {}, got {got}", T::KIND), format!("not {}", T::KIND));
+        if let (Content::Text { text, plain }, Some(key)) = (&node.content, &node.key) {
+            let (key, text) = (quoted(&key.text), quoted(text));
+            let (key, text) = (key.trim_matches('`'), text.trim_matches('`'));
+            match T::KIND {
+                "a list" => problem = problem.help(format!("write `{key}: [{text}]`")),
+                kind if !plain && kind.starts_with("a number") => problem = problem.help("remove the quotes"),
+                _ => {}
+            }
+        }
+        self.findings.invalid(problem);
+        None
+    }
+
+    /// The value behind a key that must be there.
+    fn required<'f, R, T>(&mut self, parent: &At<R>, value: Option<&'f At<T>>, key: &'static str) -> Option<&'f At<T>> {
+        if value.is_none() {
+            let message = format!("the key `{key}` is missing");
+            let problem = self.problem("missing_key", parent.node, message, format!("has no `{key}`"));
+            self.findings.invalid(problem.help(format!("add `{key}:`")));
+        }
+        value
+    }
+
+    fn unknown_key(&mut self, value: NodeId, known: &'static [&'static str]) {
+        let Some(key) = self.node(value).and_then(|node| node.key.as_ref()) else { return };
+        let message = format!("there is no key {} here", quoted(&key.text));
+        let help = match nearest(&key.text, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the keys here are {}", words(known.iter().copied())),
+        };
+        self.findings.invalid(Diagnostic::error("unknown_key", key.span, message, "unknown key").help(help));
+    }
+
+    fn text<'f>(&mut self, at: &'f At<Text>) -> Option<&'f str> {
+        self.written(at).map(|text| text.0.as_str())
+    }
+
+    /// A list of texts, none of them empty, each made into something.
+    fn list<R>(
+        &mut self,
+        list: Option<&At<List<Text>>>,
+        example: &'static str,
+        item: impl Fn(&mut Self, &At<Text>) -> Option<R>,
+    ) -> Option<Vec<R>> {
+        let list = list?;
+        let entries = self.written(list)?;
+        if entries.is_empty() {
+            let key = self.node(list.node).and_then(|node| node.key.as_ref()).map_or("", |key| &key.text);
+            let message = format!("{} is empty, so that nothing could ever match", quoted(key));
+            let help = format!("write what is wanted, such as `{key}: [{example}]`, or remove `{key}`");
+            let problem = self.problem("empty_list", list.node, message, "an empty list");
+            self.findings.invalid(problem.help(help));
+        }
+        Some(entries.iter().filter_map(|entry| item(self, entry)).collect())
+    }
+
+    fn patterns(&mut self, list: Option<&At<List<Text>>>) -> Option<PatternSet> {
+        let patterns = self.list(list, "main", |checker, entry| {
+            let text = checker.text(entry)?;
+            let pattern = text.parse::<Pattern>();
+            pattern.map_err(|error| checker.refuse("invalid_pattern", entry.node, error.to_string())).ok()
+        })?;
+        PatternSet::new(patterns)
+    }
+
+    fn workflow(&mut self, at: &At<Text>) -> Option<WorkflowFile> {
+        let text = self.text(at)?;
+        let workflow = WorkflowFile::from_policy(text);
+        let help = "write the file's name, such as `ci.yml`, or `.github/workflows/ci.yml`";
+        workflow.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
+    }
+
+    fn repository(&mut self, at: &At<Text>) -> Option<Repository> {
+        let text = self.text(at)?;
+        let repository = if text.contains('/') { text.parse() } else { Repository::of(self.owner, text) };
+        let help = "write `owner/name`, or a bare name for a repository of the owner of this file";
+        repository.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
+    }
+
+    /// Any other name.
+    fn name<N: FromStr<Err = NameError>>(&mut self, at: &At<Text>, help: &str) -> Option<N> {
+        let name = self.text(at)?.parse();
+        name.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
+    }
+
+    fn invalid_name(&mut self, node: NodeId, error: &NameError, help: &str) {
+        let message = format!("{} is not {}", quoted(&error.text), error.expected);
+        let problem = self.problem("invalid_name", node, message, format!("not {}", error.expected));
+        self.findings.invalid(problem.help(help));
+    }
+
+    fn refuse(&mut self, code: &'static str, node: NodeId, message: impl Into<String>) {
+        let problem = self.problem(code, node, message, "here");
+        self.findings.invalid(problem);
+    }
+
+    fn problem(
+        &self,
+        code: &'static str,
+        node: NodeId,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic::error(code, self.span(node), message, label)
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        self.document.node(id)
+    }
+
+    fn is_nothing(&self, id: NodeId) -> bool {
+        self.node(id).is_some_and(|node| matches!(node.content, Content::Nothing))
+    }
+
+    /// Where a node is. Where nothing is written, its key.
+    fn span(&self, id: NodeId) -> Span {
+        let Some(node) = self.node(id) else { return Span::default() };
+        match (&node.content, &node.key) {
+            (Content::Nothing, Some(key)) => key.span,
+            _ => node.span,
+        }
+    }
+}
+
+/// Words in backticks, separated by commas.
+fn words<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Names by which input a list of them was written, to find the second of two.
+type Seen<'s> = BTreeMap<&'s str, NodeId>;

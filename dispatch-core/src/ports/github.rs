@@ -1,0 +1,149 @@
+//! What the pipeline asks of GitHub.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::Timestamp;
+use crate::dispatch::StartedRun;
+use crate::name::{Branch, CommitSha, Repository, RepositoryId};
+use crate::policy::PolicyPath;
+use crate::request::DispatchRequest;
+
+/// GitHub, with every call made by a token for that one repository and that one permission.
+///
+/// Implementations never repeat a call that writes: whether to repeat is decided where the dispatch's key is known.
+#[async_trait]
+pub trait GitHubPort: Send + Sync {
+    /// Reads one file of a repository's default branch, if it is not the version that is already known.
+    ///
+    /// `id` is the repository that must answer, where it is known; another one behind the name answers as
+    /// [`FileRead::NoSuchRepository`].
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`], because a read changes nothing.
+    async fn read_file(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        path: PolicyPath,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, GitHubError>;
+
+    /// Whether the commit is on the branch: the branch's head itself or one of its ancestors. A branch or a commit that
+    /// does not exist is a no.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn commit_on_branch(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        sha: &CommitSha,
+    ) -> Result<bool, GitHubError>;
+
+    /// Starts something, with exactly one call that could have an effect. Answers with the run where GitHub names it.
+    ///
+    /// # Errors
+    /// [`GitHubError`]. With [`GitHubError::InDoubt`] it may have started; with every other error it has not.
+    async fn dispatch(
+        &self,
+        repository: &RepositoryRef,
+        request: &DispatchRequest,
+    ) -> Result<Option<StartedRun>, GitHubError>;
+}
+
+/// A repository whose id is known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RepositoryRef {
+    /// The id that the token is minted for.
+    pub id: RepositoryId,
+    /// The name that the request goes to.
+    pub name: Repository,
+}
+
+/// A version of a file that is known already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileVersion {
+    /// GitHub's `ETag`, quotes included. It is bound to the token that it was given to.
+    pub etag: String,
+}
+
+/// What reading a file answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileRead {
+    /// The file, in a version that was not known.
+    Found {
+        /// The repository that answered.
+        repository: RepositoryFound,
+        /// The file's bytes. At most [`crate::policy::MAX_BYTES`] plus one: a longer file is cut there, to be refused.
+        bytes: Vec<u8>,
+        /// The file's git blob.
+        blob_sha: String,
+        /// To ask with the next time, where GitHub gave one.
+        version: Option<FileVersion>,
+    },
+    /// The known version is the current one.
+    NotModified,
+    /// The repository is there, the file is not.
+    NoSuchFile {
+        /// The repository that answered.
+        repository: RepositoryFound,
+    },
+    /// Nobody answers to the name, or another repository does, or it moved. Redirects are not followed.
+    NoSuchRepository,
+    /// The App is not installed on the repository.
+    NotInstalled,
+}
+
+/// The repository behind a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepositoryFound {
+    /// Its id.
+    pub id: RepositoryId,
+    /// Whether strangers cannot see it.
+    pub private: bool,
+}
+
+/// Why GitHub did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitHubError {
+    /// Not now. Nothing was done.
+    #[error("GitHub's rate limit: {message}")]
+    RateLimited {
+        /// When GitHub will answer again.
+        until: RateLimitReset,
+        /// GitHub's own message.
+        message: String,
+    },
+    /// No, and asking again will not help. Nothing was done.
+    #[error("GitHub refused ({status}): {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// GitHub's own message, at most 1,000 characters.
+        message: String,
+        /// The permission that GitHub wanted (`X-Accepted-GitHub-Permissions`).
+        permission: Option<String>,
+    },
+    /// The App is not installed there, or is suspended. Nothing was done.
+    #[error("the App is not installed on {0}")]
+    NotInstalled(Repository),
+    /// GitHub did not answer properly, and nothing was done: a read failed, or a write was certainly not sent.
+    #[error("GitHub is not available: {0}")]
+    Unavailable(String),
+    /// A write was sent, and its answer is missing or says nothing: it may have been done.
+    #[error("GitHub may or may not have done it: {0}")]
+    InDoubt(String),
+}
+
+/// When a rate limit ends, as GitHub told it ("Rate limits for the REST API").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitReset {
+    /// At this time (`x-ratelimit-reset`).
+    At(Timestamp),
+    /// After this long (`retry-after`).
+    After(Duration),
+    /// GitHub did not say: at least a minute.
+    Unknown,
+}

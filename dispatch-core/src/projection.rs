@@ -1,0 +1,309 @@
+//! From facts to read models. A page reads a read model by key; nothing is ever summed up in a request.
+//!
+//! | view | partition | one row for each | body |
+//! |---|---|---|---|
+//! | [`DELIVERIES`] | [`EVERYTHING`] | delivery, by the time it was accepted | [`DeliveryRow`] |
+//! | [`JOURNEY`] | [`journey_partition`] of a delivery | fact about it or its dispatches, by time | [`Fact`] |
+//!
+//! Next to the rows there are [`Counter`]s. Every update comes from one fact alone, so that facts may arrive in any order.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::decide::{Plan, Verdict};
+use crate::delivery::{DeliveryKey, DeliverySummary};
+use crate::fact::{Fact, FactBody};
+use crate::reason::Reason;
+
+/// The view with one row for each delivery, newest first. Its only partition is [`EVERYTHING`].
+pub const DELIVERIES: &str = "deliveries";
+/// The view with one row for each fact of a delivery's journey. Its partitions are [`journey_partition`]s.
+pub const JOURNEY: &str = "journey";
+/// The partition of a view that has only one.
+pub const EVERYTHING: &str = "all";
+
+/// The partition of [`JOURNEY`] that holds one delivery's way, from its last fact back to its first.
+#[must_use]
+pub fn journey_partition(delivery: &DeliveryKey) -> String {
+    delivery.to_string()
+}
+
+/// What a fact changes in the read models.
+#[must_use]
+pub fn project(fact: &Fact) -> Vec<Update> {
+    let mut updates: Vec<_> = counts(&fact.body).into_iter().map(|(counter, by)| Update::count(counter, by)).collect();
+    updates.extend(delivery_row(fact).and_then(|row| {
+        let sort = format!("{}~{}", sortable(row.delivery.received_at), fact.subject.delivery);
+        ViewRow::new(DELIVERIES, EVERYTHING.to_owned(), sort, u64::from(fact.sequence), &row).map(Update::Put)
+    }));
+    // Where times are equal, what happened to the delivery comes before what happened to its dispatches.
+    let about = u8::from(fact.subject.dispatch.is_some());
+    let sort = format!("{}~{about}~{:010}~{}", sortable(fact.time), fact.sequence, fact.subject);
+    updates.extend(ViewRow::new(JOURNEY, journey_partition(&fact.subject.delivery), sort, 0, fact).map(Update::Put));
+    updates
+}
+
+/// One change of a read model. A store applies the updates of a fact exactly once, in whatever order facts arrive.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    /// Counts a counter up.
+    Count {
+        /// The counter's name.
+        counter: String,
+        /// By how much.
+        by: u64,
+    },
+    /// Puts a row, unless a row of a higher `revision` is there.
+    Put(ViewRow),
+}
+
+impl Update {
+    fn count(counter: Counter, by: u64) -> Self {
+        Self::Count { counter: counter.to_string(), by }
+    }
+}
+
+/// A row of a read model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRow {
+    /// The read model.
+    pub view: String,
+    /// The part of it.
+    pub partition: String,
+    /// The row's place in its partition; rows are read from the highest down.
+    pub sort: String,
+    /// Which fact wins where several write the same row.
+    pub revision: u64,
+    /// What the row shows, as JSON text: it is written once, and read as the type that the view documents.
+    pub body: String,
+}
+
+impl ViewRow {
+    /// None where the body cannot be written as JSON, which no type of this crate can bring about.
+    fn new(view: &str, partition: String, sort: String, revision: u64, body: &impl Serialize) -> Option<Self> {
+        let body = serde_json::to_string(body).ok()?;
+        Some(Self { view: view.to_owned(), partition, sort, revision, body })
+    }
+
+    /// Reads the body as the type that the view documents.
+    ///
+    /// # Errors
+    /// The row was written by another release, in a shape that this one does not know.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.body)
+    }
+}
+
+/// A row of [`DELIVERIES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    /// The inbox key; its `id` is what `X-GitHub-Delivery` said.
+    pub key: DeliveryKey,
+    /// What happened, where.
+    pub delivery: DeliverySummary,
+    /// How far it got.
+    pub state: DeliveryRowState,
+    /// How many targets were allowed.
+    pub allowed: u64,
+    /// How many targets were denied.
+    pub denied: u64,
+    /// When the state changed last.
+    pub updated_at: Timestamp,
+}
+
+/// How far a delivery got, in one word and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryRowState {
+    /// Durable, not decided yet.
+    Received,
+    /// Nothing to decide.
+    Noted,
+    /// Decided, target by target.
+    Planned,
+    /// Decided: no target was considered at all, because of this.
+    Skipped(Reason),
+    /// Planning waits until then.
+    PutBack {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// Planning was given up.
+    Parked {
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+/// What is counted. Prints as the counter's name in the store, such as `denied` or `denied:loop_detected`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counter {
+    /// Deliveries accepted, to be decided about.
+    Received,
+    /// Deliveries accepted that only tell us something.
+    Noted,
+    /// Deliveries decided about.
+    Planned,
+    /// Deliveries for which no target was considered.
+    Skipped,
+    /// Of those: for this reason.
+    SkippedFor(Reason),
+    /// Times that planning had to wait.
+    PlanPutBack,
+    /// Deliveries given up.
+    Parked,
+    /// Targets allowed.
+    Allowed,
+    /// Targets denied.
+    Denied,
+    /// Of those: for this reason.
+    DeniedFor(Reason),
+    /// Allowed targets that another delivery of the same event had claimed.
+    AlreadyClaimed,
+    /// Dispatches that GitHub did.
+    Triggered,
+    /// Times that a dispatch had to wait.
+    DispatchPutBack,
+    /// Dispatches that GitHub refused.
+    Refused,
+    /// Dispatches of which nobody knows whether GitHub did them.
+    InDoubt,
+    /// Dispatches denied before the call.
+    Cancelled,
+    /// Dispatches certainly not done, and given up.
+    Failed,
+}
+
+impl Counter {
+    /// The counters that are not about one reason.
+    pub const TOTALS: [Self; 15] = [
+        Self::Received,
+        Self::Noted,
+        Self::Planned,
+        Self::Skipped,
+        Self::PlanPutBack,
+        Self::Parked,
+        Self::Allowed,
+        Self::Denied,
+        Self::AlreadyClaimed,
+        Self::Triggered,
+        Self::DispatchPutBack,
+        Self::Refused,
+        Self::InDoubt,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Noted => "noted",
+            Self::Planned => "planned",
+            Self::Skipped | Self::SkippedFor(_) => "skipped",
+            Self::PlanPutBack => "plan_put_back",
+            Self::Parked => "parked",
+            Self::Allowed => "allowed",
+            Self::Denied | Self::DeniedFor(_) => "denied",
+            Self::AlreadyClaimed => "already_claimed",
+            Self::Triggered => "triggered",
+            Self::DispatchPutBack => "dispatch_put_back",
+            Self::Refused => "refused",
+            Self::InDoubt => "in_doubt",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SkippedFor(reason) | Self::DeniedFor(reason) => write!(f, "{}:{reason}", self.name()),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+/// Times as text that sorts as they do: microseconds since 1970, always of the same length.
+fn sortable(time: Timestamp) -> String {
+    format!("{:016}", time.as_microsecond().max(0))
+}
+
+fn counts(body: &FactBody) -> Vec<(Counter, u64)> {
+    match body {
+        FactBody::DeliveryReceived { .. } => vec![(Counter::Received, 1)],
+        FactBody::DeliveryNoted { .. } => vec![(Counter::Noted, 1)],
+        FactBody::DeliveryPlanned { plan, already_claimed, .. } => plan_counts(plan, already_claimed.len()),
+        FactBody::DeliveryPutBack { .. } => vec![(Counter::PlanPutBack, 1)],
+        FactBody::DeliveryParked { .. } => vec![(Counter::Parked, 1)],
+        FactBody::DeliveryReopened { .. } => Vec::new(),
+        FactBody::DispatchTriggered { .. } => vec![(Counter::Triggered, 1)],
+        FactBody::DispatchPutBack { .. } => vec![(Counter::DispatchPutBack, 1)],
+        FactBody::DispatchRefused { .. } => vec![(Counter::Refused, 1)],
+        FactBody::DispatchInDoubt { .. } => vec![(Counter::InDoubt, 1)],
+        FactBody::DispatchCancelled { .. } => vec![(Counter::Cancelled, 1)],
+        FactBody::DispatchFailed { .. } => vec![(Counter::Failed, 1)],
+    }
+}
+
+fn plan_counts(plan: &Plan, already_claimed: usize) -> Vec<(Counter, u64)> {
+    let (allowed, denied) = verdicts(plan);
+    let mut counts = vec![(Counter::Planned, 1)];
+    if let Some(skipped) = &plan.skipped {
+        counts.extend([(Counter::Skipped, 1), (Counter::SkippedFor(skipped.reason), 1)]);
+    }
+    let totals =
+        [(Counter::Allowed, allowed), (Counter::Denied, denied), (Counter::AlreadyClaimed, already_claimed as u64)];
+    counts.extend(totals.into_iter().filter(|(_, by)| *by > 0));
+    counts.extend(plan.decisions.iter().filter_map(|decision| match &decision.verdict {
+        Verdict::Denied(denied) => Some((Counter::DeniedFor(denied.reason), 1)),
+        Verdict::Allowed(_) => None,
+    }));
+    counts
+}
+
+/// How many targets of a plan were allowed, and how many denied.
+fn verdicts(plan: &Plan) -> (u64, u64) {
+    let allowed = plan.allowed().count();
+    (allowed as u64, (plan.decisions.len() - allowed) as u64)
+}
+
+/// The row of the delivery as it is after this fact, for facts about the delivery itself.
+fn delivery_row(fact: &Fact) -> Option<DeliveryRow> {
+    let row = |delivery: DeliverySummary, state, (allowed, denied)| {
+        let key = fact.subject.delivery.clone();
+        Some(DeliveryRow { key, delivery, state, allowed, denied, updated_at: fact.time })
+    };
+    let open = |delivery: &DeliverySummary, state| row(delivery.clone(), state, (0, 0));
+    match &fact.body {
+        FactBody::DeliveryReceived { event } => {
+            row(DeliverySummary::new(event, fact.time), DeliveryRowState::Received, (0, 0))
+        }
+        FactBody::DeliveryNoted { event } => {
+            row(DeliverySummary::new(event, fact.time), DeliveryRowState::Noted, (0, 0))
+        }
+        FactBody::DeliveryPlanned { delivery, plan, .. } => {
+            let state =
+                plan.skipped.as_ref().map_or(DeliveryRowState::Planned, |s| DeliveryRowState::Skipped(s.reason));
+            row(delivery.clone(), state, verdicts(plan))
+        }
+        FactBody::DeliveryPutBack { delivery, until, error } => {
+            open(delivery, DeliveryRowState::PutBack { until: *until, error: error.clone() })
+        }
+        FactBody::DeliveryParked { delivery, error } => {
+            open(delivery, DeliveryRowState::Parked { error: error.clone() })
+        }
+        FactBody::DeliveryReopened { delivery } => open(delivery, DeliveryRowState::Received),
+        FactBody::DispatchTriggered { .. }
+        | FactBody::DispatchPutBack { .. }
+        | FactBody::DispatchRefused { .. }
+        | FactBody::DispatchInDoubt { .. }
+        | FactBody::DispatchCancelled { .. }
+        | FactBody::DispatchFailed { .. } => None,
+    }
+}

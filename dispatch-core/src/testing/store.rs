@@ -1,0 +1,147 @@
+//! A store in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::Timestamp;
+use crate::fact::Fact;
+use crate::ports::store::{Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, Work};
+use crate::projection::{Update, ViewRow, project};
+use crate::retry::later;
+
+/// A store that forgets everything when it is dropped. It passes the [contract](super::contract) that durable stores pass.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: BTreeMap<RecordKey, Entry>,
+    facts: Vec<Fact>,
+    fact_ids: BTreeSet<String>,
+    rows: BTreeMap<(String, String, String), ViewRow>,
+    counters: BTreeMap<String, u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stored: Stored,
+    work: Option<Work>,
+    leased_until: Option<Timestamp>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every fact, in the order in which they were written.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Fact> {
+        self.lock().facts.clone()
+    }
+
+    /// Every record, in the order of the keys.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.lock().records.values().map(|entry| entry.stored.record.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl StorePort for MemoryStore {
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let keys = commit.distinct_keys()?;
+        let mut inner = self.lock();
+        for (key, write) in keys.iter().zip(&commit.writes) {
+            if inner.records.get(key).map(|entry| entry.stored.version) != write.expected {
+                return Err(StoreError::Conflict(key.clone()));
+            }
+        }
+        for (key, write) in keys.into_iter().zip(commit.writes) {
+            let (work, version) = (write.record.work(), write.expected.unwrap_or(0) + 1);
+            let stored = Stored { record: write.record, version };
+            let leased_until = work.as_ref().filter(|work| work.held).map(|work| work.due);
+            inner.records.insert(key, Entry { stored, work, leased_until });
+        }
+        commit.facts.into_iter().for_each(|fact| inner.add(fact));
+        Ok(())
+    }
+
+    async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let inner = self.lock();
+        Ok(keys.iter().map(|key| inner.records.get(key).map(|entry| entry.stored.clone())).collect())
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
+        let mut inner = self.lock();
+        // For each lane: how many items are leased, and the due ones, the earliest first.
+        let mut lanes: BTreeMap<String, (usize, BTreeSet<(Timestamp, RecordKey)>)> = BTreeMap::new();
+        for (key, entry) in &inner.records {
+            let Some(work) = entry.work.as_ref().filter(|work| work.queue == claim.queue) else { continue };
+            let (leased, due) = lanes.entry(work.lane.clone()).or_default();
+            match entry.leased_until {
+                Some(until) if until > claim.now => *leased += 1,
+                _ if work.due <= claim.now => _ = due.insert((work.due, key.clone())),
+                _ => {}
+            }
+        }
+        // The lanes take turns: first the first item of each, then the second of each.
+        let mut turns = BTreeSet::new();
+        for (leased, due) in lanes.into_values() {
+            let free = claim.per_lane.saturating_sub(leased);
+            turns.extend(due.into_iter().take(free).enumerate().map(|(turn, (due, key))| (turn, due, key)));
+        }
+        let claimed = turns.into_iter().take(claim.limit).filter_map(|(_, _, key)| {
+            let entry = inner.records.get_mut(&key)?;
+            entry.leased_until = Some(later(claim.now, claim.lease));
+            entry.stored.version += 1;
+            Some(entry.stored.clone())
+        });
+        Ok(claimed.collect())
+    }
+
+    async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
+        let inner = self.lock();
+        let rows = inner.rows.iter().rev().filter(|((view, partition, sort), _)| {
+            *view == query.view
+                && *partition == query.partition
+                && query.before.as_ref().is_none_or(|before| sort < before)
+        });
+        Ok(rows.take(query.limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn counters(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
+        let inner = self.lock();
+        Ok(names.iter().map(|name| inner.counters.get(name).copied().unwrap_or(0)).collect())
+    }
+}
+
+impl Inner {
+    fn add(&mut self, fact: Fact) {
+        if !self.fact_ids.insert(fact.id()) {
+            return;
+        }
+        for update in project(&fact) {
+            match update {
+                Update::Count { counter, by } => *self.counters.entry(counter).or_default() += by,
+                Update::Put(row) => {
+                    let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
+                    if self.rows.get(&key).is_none_or(|there| there.revision <= row.revision) {
+                        self.rows.insert(key, row);
+                    }
+                }
+            }
+        }
+        self.facts.push(fact);
+    }
+}

@@ -1,0 +1,237 @@
+//! Issues and their comments.
+
+use super::{Access, ApiError, Effect, World};
+use crate::Timestamp;
+use crate::name::{Repository, RepositoryId};
+
+/// An issue.
+#[derive(Debug, Clone)]
+pub struct Issue {
+    /// Its id.
+    pub id: u64,
+    /// Its number in its repository.
+    pub number: u64,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: Option<String>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Whether it is open.
+    pub open: bool,
+    /// Who made it.
+    pub author: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What to change in an issue; None leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct IssueChange {
+    /// Its title.
+    pub title: Option<String>,
+    /// Its text.
+    pub body: Option<String>,
+    /// Its labels.
+    pub labels: Option<Vec<String>>,
+    /// Whether it is open.
+    pub open: Option<bool>,
+}
+
+/// A comment on an issue.
+#[derive(Debug, Clone)]
+pub struct Comment {
+    /// Its id.
+    pub id: u64,
+    /// The issue's number.
+    pub issue: u64,
+    /// Its text.
+    pub body: String,
+    /// Who made it.
+    pub author: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Characters of a body (observed).
+const MAX_BODY: usize = 65_536;
+/// Characters of a title (observed).
+const MAX_TITLE: usize = 256;
+const READ: [(&str, Access); 2] = [("issues", Access::Read), ("pull_requests", Access::Read)];
+const WRITE: [(&str, Access); 2] = [("issues", Access::Write), ("pull_requests", Access::Write)];
+
+impl World {
+    /// Creates an issue (`POST /repos/{owner}/{repo}/issues`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn create_issue(
+        &mut self,
+        token: &str,
+        repository: &Repository,
+        title: &str,
+        body: Option<&str>,
+        labels: Vec<String>,
+    ) -> Result<Issue, ApiError> {
+        let id = self.authorize(token, repository, &[("issues", Access::Write)])?;
+        check_title(title)?;
+        check_issue_body(body)?;
+        let now = self.now();
+        let issue = Issue {
+            id: self.next_id(),
+            number: self.state(id)?.issues.len() as u64 + 1,
+            title: title.to_owned(),
+            body: body.map(str::to_owned),
+            labels,
+            open: true,
+            author: format!("{}[bot]", self.app.slug),
+            created_at: now,
+            updated_at: now,
+        };
+        self.state_mut(id)?.issues.insert(issue.number, issue.clone());
+        self.effects.push(Effect::Issue { repository: repository.clone(), number: issue.number });
+        Ok(issue)
+    }
+
+    /// The issues of a repository, newest first (`GET /repos/{owner}/{repo}/issues`). `open`: None for all.
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn issues(&self, token: &str, repository: &Repository, open: Option<bool>) -> Result<Vec<&Issue>, ApiError> {
+        let id = self.authorize(token, repository, &READ)?;
+        let wanted = |issue: &&Issue| open.is_none_or(|open| issue.open == open);
+        Ok(self.state(id)?.issues.values().rev().filter(wanted).collect())
+    }
+
+    /// Changes an issue (`PATCH /repos/{owner}/{repo}/issues/{issue_number}`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn update_issue(
+        &mut self,
+        token: &str,
+        repository: &Repository,
+        number: u64,
+        change: IssueChange,
+    ) -> Result<Issue, ApiError> {
+        let id = self.authorize(token, repository, &WRITE)?;
+        change.title.as_deref().map_or(Ok(()), check_title)?;
+        check_issue_body(change.body.as_deref())?;
+        let now = self.now();
+        let issue = self.state_mut(id)?.issues.get_mut(&number).ok_or_else(ApiError::not_found)?;
+        issue.updated_at = now;
+        issue.body = change.body.or_else(|| issue.body.take());
+        if let Some(title) = change.title {
+            issue.title = title;
+        }
+        if let Some(labels) = change.labels {
+            issue.labels = labels;
+        }
+        if let Some(open) = change.open {
+            issue.open = open;
+        }
+        let issue = issue.clone();
+        self.effects.push(Effect::Issue { repository: repository.clone(), number });
+        Ok(issue)
+    }
+
+    /// Comments on an issue (`POST /repos/{owner}/{repo}/issues/{issue_number}/comments`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn create_comment(
+        &mut self,
+        token: &str,
+        repository: &Repository,
+        issue: u64,
+        body: &str,
+    ) -> Result<Comment, ApiError> {
+        let id = self.authorize(token, repository, &WRITE)?;
+        if !self.state(id)?.issues.contains_key(&issue) {
+            return Err(ApiError::not_found());
+        }
+        check_comment(body)?;
+        let now = self.now();
+        let comment = Comment {
+            id: self.next_id(),
+            issue,
+            body: body.to_owned(),
+            author: format!("{}[bot]", self.app.slug),
+            created_at: now,
+            updated_at: now,
+        };
+        self.state_mut(id)?.comments.insert(comment.id, comment.clone());
+        self.effects.push(Effect::Comment { repository: repository.clone(), id: comment.id });
+        Ok(comment)
+    }
+
+    /// The comments on an issue, oldest first (`GET /repos/{owner}/{repo}/issues/{issue_number}/comments`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn comments(&self, token: &str, repository: &Repository, issue: u64) -> Result<Vec<&Comment>, ApiError> {
+        let state = self.state(self.authorize(token, repository, &READ)?)?;
+        if !state.issues.contains_key(&issue) {
+            return Err(ApiError::not_found());
+        }
+        Ok(state.comments.values().filter(|comment| comment.issue == issue).collect())
+    }
+
+    /// Changes a comment (`PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn update_comment(
+        &mut self,
+        token: &str,
+        repository: &Repository,
+        comment: u64,
+        body: &str,
+    ) -> Result<Comment, ApiError> {
+        let id = self.authorize(token, repository, &WRITE)?;
+        check_comment(body)?;
+        let now = self.now();
+        let found = self.state_mut(id)?.comments.get_mut(&comment).ok_or_else(ApiError::not_found)?;
+        body.clone_into(&mut found.body);
+        found.updated_at = now;
+        let changed = found.clone();
+        self.effects.push(Effect::Comment { repository: repository.clone(), id: comment });
+        Ok(changed)
+    }
+
+    fn state_mut(&mut self, id: RepositoryId) -> Result<&mut super::RepositoryState, ApiError> {
+        self.repositories.get_mut(&id).ok_or_else(ApiError::not_found)
+    }
+}
+
+fn check_title(title: &str) -> Result<(), ApiError> {
+    match title.chars().count() {
+        0 => Err(ApiError::validation("Issue", "title", "missing_field", None)),
+        1..=MAX_TITLE => Ok(()),
+        _ => {
+            let message = "title is too long (maximum is 256 characters)";
+            Err(ApiError::validation("Issue", "title", "custom", Some(message)))
+        }
+    }
+}
+
+fn check_issue_body(body: Option<&str>) -> Result<(), ApiError> {
+    if body.is_none_or(|body| body.chars().count() <= MAX_BODY) {
+        return Ok(());
+    }
+    let message = "body is too long (maximum is 65536 characters)";
+    Err(ApiError::validation("Issue", "body", "custom", Some(message)))
+}
+
+fn check_comment(body: &str) -> Result<(), ApiError> {
+    let message = match body.chars().count() {
+        0 => "Body cannot be blank",
+        1..=MAX_BODY => return Ok(()),
+        _ => "Body is too long (maximum is 65536 characters)",
+    };
+    Err(ApiError::validation("IssueComment", "data", "unprocessable", Some(message)))
+}

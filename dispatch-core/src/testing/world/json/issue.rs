@@ -1,0 +1,103 @@
+//! Issues, comments and check runs.
+
+use serde_json::{Value, json};
+
+use super::super::{CheckRun, Comment, Issue, RepositoryState, World};
+use super::{node_id, time};
+
+impl World {
+    /// An issue.
+    #[must_use]
+    pub fn json_issue(&self, state: &RepositoryState, issue: &Issue) -> Value {
+        let repository_url = format!("{}/repos/{}", self.api_url, state.name);
+        let url = format!("{repository_url}/issues/{}", issue.number);
+        let label = |name: &String| {
+            json!({
+                "id": super::account_id(name),
+                "node_id": node_id("Label", super::account_id(name)),
+                "url": format!("{repository_url}/labels/{}", name.replace(' ', "%20")),
+                "name": name,
+                "description": null,
+                "color": "ededed",
+                "default": false,
+            })
+        };
+        json!({
+            "id": issue.id,
+            "node_id": node_id("Issue", issue.id),
+            "url": url,
+            "repository_url": repository_url,
+            "labels_url": format!("{url}/labels{{/name}}"),
+            "comments_url": format!("{url}/comments"),
+            "events_url": format!("{url}/events"),
+            "html_url": format!("{}/{}/issues/{}", self.html_url, state.name, issue.number),
+            "number": issue.number,
+            "state": if issue.open { "open" } else { "closed" },
+            "state_reason": if issue.open { None } else { Some("completed") },
+            "title": issue.title,
+            "body": issue.body,
+            "user": self.json_user(&issue.author),
+            "labels": issue.labels.iter().map(label).collect::<Vec<_>>(),
+            "assignee": null,
+            "assignees": [],
+            "milestone": null,
+            "locked": false,
+            "active_lock_reason": null,
+            "comments": state.comments.values().filter(|comment| comment.issue == issue.number).count(),
+            "closed_at": (!issue.open).then(|| time(issue.updated_at)),
+            "created_at": time(issue.created_at),
+            "updated_at": time(issue.updated_at),
+            "author_association": "NONE",
+        })
+    }
+
+    /// A comment.
+    #[must_use]
+    pub fn json_comment(&self, state: &RepositoryState, comment: &Comment) -> Value {
+        let repository_url = format!("{}/repos/{}", self.api_url, state.name);
+        let page = format!("{}/{}/issues/{}", self.html_url, state.name, comment.issue);
+        json!({
+            "id": comment.id,
+            "node_id": node_id("IssueComment", comment.id),
+            "url": format!("{repository_url}/issues/comments/{}", comment.id),
+            "html_url": format!("{page}#issuecomment-{}", comment.id),
+            "issue_url": format!("{repository_url}/issues/{}", comment.issue),
+            "body": comment.body,
+            "user": self.json_user(&comment.author),
+            "created_at": time(comment.created_at),
+            "updated_at": time(comment.updated_at),
+            "author_association": "NONE",
+        })
+    }
+
+    /// A check run.
+    #[must_use]
+    pub fn json_check_run(&self, state: &RepositoryState, check: &CheckRun) -> Value {
+        let url = format!("{}/repos/{}/check-runs/{}", self.api_url, state.name, check.id);
+        let page = format!("{}/{}/runs/{}", self.html_url, state.name, check.id);
+        json!({
+            "id": check.id,
+            "node_id": node_id("CheckRun", check.id),
+            "head_sha": check.head_sha,
+            "external_id": check.external_id.as_deref().unwrap_or(""),
+            "url": url,
+            "html_url": page,
+            "details_url": check.details_url.as_deref().unwrap_or(&page),
+            "status": check.status,
+            "conclusion": check.conclusion,
+            "started_at": time(check.started_at),
+            "completed_at": check.completed_at.map(time),
+            "output": {
+                "title": check.title,
+                "summary": check.summary,
+                "text": check.text,
+                "annotations_count": check.annotations,
+                "annotations_url": format!("{url}/annotations"),
+            },
+            "name": check.name,
+            "check_suite": { "id": check.id + 1 },
+            "app": self.json_app(),
+            "pull_requests": [],
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! GitHub's own examples: every signature, and every webhook.
+//!
+//! They are not part of this repository. `DISPATCH_GITHUB_FACTS` names a folder that has `signature-vectors.json` and
+//! `webhooks/index.json`; without it these tests say that they were skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stderr,
+    reason = "the files are read here"
+)]
+
+use std::path::PathBuf;
+
+use dispatch_core::event::{Conclusion, Event, EventKind, Head};
+use dispatch_core::name::RepositoryId;
+use dispatch_core::webhook::{Webhook, WebhookSecrets, parse};
+use serde_json::Value;
+
+/// The folder, if there is one to read.
+fn facts() -> Option<PathBuf> {
+    let folder = std::env::var_os("DISPATCH_GITHUB_FACTS").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: DISPATCH_GITHUB_FACTS does not name a folder");
+    }
+    folder
+}
+
+fn json(path: PathBuf) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn every_signature_is_judged_as_github_says() {
+    let Some(facts) = facts() else { return };
+    let vectors = json(facts.join("signature-vectors.json"));
+    for vector in vectors.as_array().unwrap() {
+        let secrets: WebhookSecrets = vector["secret"].as_str().unwrap().parse().unwrap();
+        let body = match vector["body_file"].as_str() {
+            Some(file) => std::fs::read(facts.join(file)).unwrap(),
+            None => vector["body_utf8"].as_str().unwrap().as_bytes().to_vec(),
+        };
+        let signature = vector["x_hub_signature_256"].as_str().unwrap();
+        // Where the vector leaves it open (upper-case digits), it is accepted.
+        let valid = vector["valid"].as_bool().unwrap_or(true);
+        assert_eq!(secrets.verify(Some(signature.as_bytes()), &body).is_ok(), valid, "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn every_webhook_is_read_or_ignored_as_it_should_be() {
+    let Some(facts) = facts() else { return };
+    let index = json(facts.join("webhooks/index.json"));
+    let files = index["files"].as_array().unwrap();
+    let mut events = 0;
+    for entry in files {
+        let (file, name) = (entry["file"].as_str().unwrap(), entry["event"].as_str().unwrap());
+        let action = entry["action"].as_str().map(str::to_owned);
+        let body = std::fs::read(facts.join("webhooks").join(file)).unwrap();
+        let webhook = parse(name, &body).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let kept = matches!((name, action.as_deref()), ("workflow_run", Some("completed")) | ("push", None));
+        match webhook {
+            Webhook::Event(event) if kept => {
+                events += 1;
+                check(&event, entry, &serde_json::from_slice(&body).unwrap());
+            }
+            Webhook::Ignored { action: read } if !kept => assert_eq!(read, action, "{file}"),
+            other => panic!("{file}: {other:?}"),
+        }
+        // No body of another event is taken for one of ours.
+        if !matches!(name, "workflow_run" | "push") {
+            assert!(!matches!(parse("workflow_run", &body), Ok(Webhook::Event(_))), "{file} as workflow_run");
+            assert!(!matches!(parse("push", &body), Ok(Webhook::Event(_))), "{file} as push");
+        }
+    }
+    assert!(events >= 20, "only {events} of {} files are events", files.len());
+}
+
+fn check(event: &Event, entry: &Value, body: &Value) {
+    let file = entry["file"].as_str().unwrap();
+    assert_eq!(event.repository.name.as_str(), entry["repository"].as_str().unwrap(), "{file}");
+    assert_eq!(event.installation.is_some(), entry["has_installation"].as_bool().unwrap(), "{file}");
+    match &event.kind {
+        EventKind::WorkflowRun(run) => {
+            let raw = &body["workflow_run"];
+            assert_eq!(run.id.0, raw["id"].as_u64().unwrap(), "{file}");
+            assert_eq!(run.conclusion.map(Conclusion::as_str), raw["conclusion"].as_str(), "{file}");
+            assert_eq!(run.head_branch.as_ref().map(|branch| branch.as_str()), raw["head_branch"].as_str(), "{file}");
+            let own = raw["path"].as_str().is_some_and(|path| path.starts_with(".github/workflows/"));
+            assert_eq!(run.workflow.is_some(), own, "{file}");
+            let head = match raw["head_repository"]["id"].as_u64().map(RepositoryId) {
+                None => Head::Unknown,
+                Some(id) if id == event.repository.id => Head::SameRepository,
+                Some(id) => Head::Fork(id),
+            };
+            assert_eq!(run.head, head, "{file}");
+        }
+        EventKind::Push(push) => {
+            let branch = body["ref"].as_str().unwrap().strip_prefix("refs/heads/");
+            assert_eq!(push.branch.as_ref().map(|branch| branch.as_str()), branch, "{file}");
+            assert_eq!(push.after.is_none(), body["deleted"].as_bool().unwrap(), "{file}");
+        }
+        other => panic!("{file}: {other:?}"),
+    }
+}

@@ -1,0 +1,11 @@
+//! The pipeline, end to end, over the world in memory and the store in memory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod at_most_once;
+mod consent;
+mod house;
+mod ingress;
+mod read_models;
+mod requests;
+mod retries;

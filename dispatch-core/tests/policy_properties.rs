@@ -1,0 +1,181 @@
+//! What holds for every policy file, sensible or hostile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use dispatch_core::name::Owner;
+use dispatch_core::policy::{Checked, Policy};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+fn owner() -> Owner {
+    "acme".parse().unwrap()
+}
+
+/// Reads a file, and checks what is promised of every answer.
+fn check(bytes: &[u8]) -> Checked {
+    let checked = Policy::check(bytes, &owner(), "dispatching.yml");
+    let text = String::from_utf8_lossy(bytes);
+    for problem in &checked.diagnostics.problems {
+        let spans = [Some(problem.span), problem.related.as_ref().map(|related| related.span)];
+        for span in spans.into_iter().flatten() {
+            assert!(span.start <= span.end && span.end <= bytes.len(), "{problem:?} in {text:?}");
+            if let Some(before) = std::str::from_utf8(bytes).ok().and_then(|text| text.get(..span.start)) {
+                assert_eq!((span.line, span.column), place_behind(before), "{problem:?} in {text:?}");
+            }
+        }
+        assert!(!problem.message.is_empty() && !problem.message.contains('\n'), "{problem:?}");
+    }
+    assert!(checked.policy.is_some() || checked.diagnostics.has_errors(), "refused without a word: {text:?}");
+    let shown = checked.diagnostics.render(&text);
+    assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{shown:?}");
+    checked
+}
+
+/// Line and column behind a text, said in another way than the checker does.
+fn place_behind(text: &str) -> (u32, u32) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = text.split('\n').collect();
+    (u32::try_from(lines.len()).unwrap(), u32::try_from(lines[lines.len() - 1].chars().count() + 1).unwrap())
+}
+
+/// One of some words.
+fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> + Clone {
+    prop::sample::select(words)
+}
+
+/// Some of some words, as the inside of a YAML list.
+fn some_of(words: &'static [&'static str]) -> impl Strategy<Value = String> + Clone {
+    prop::sample::subsequence(words, 1..words.len()).prop_map(|words| words.join(", "))
+}
+
+/// A valid file as lines of YAML.
+fn valid_file() -> impl Strategy<Value = String> {
+    let repository = one_of(&["web", "a.b_c-d", "acme/web", "Other/Web", "\"null\"", "on", "007"]);
+    let workflow = one_of(&["ci.yml", "cd.yaml", ".github/workflows/ci.yml", "\"a b.yml\"", "näme.yml"]);
+    let filters = (
+        option::of(some_of(&["success", "failure", "timed_out"])),
+        option::of(some_of(&["main", "\"release/*\"", "\"**\"", "v?"])),
+        option::of(some_of(&["push", "schedule", "release"])),
+        option::of(any::<bool>()),
+        option::of(one_of(&["any", "latest"])),
+    );
+    let filters = filters.prop_map(|(conclusions, branches, events, forks, reruns)| {
+        let mut lines = String::new();
+        let mut list = |key: &str, words: Option<String>| {
+            words.into_iter().for_each(|words| lines.push_str(&format!("      {key}: [{words}]\n")));
+        };
+        list("conclusions", conclusions);
+        list("branches", branches);
+        list("events", events);
+        forks.into_iter().for_each(|forks| lines.push_str(&format!("      forks: {forks}\n")));
+        reruns.into_iter().for_each(|reruns| lines.push_str(&format!("      reruns: {reruns}\n")));
+        lines
+    });
+    let value = one_of(&["production", "18.0", "on", "true", "007", "'{{ source.sha }}'", "\"ü {{source.repo}} #\""]);
+    let name = one_of(&["git_sha", "A-1", "on", "null", "0"]);
+    let inputs = btree_map(name, value, 0..3).prop_map(|inputs| match inputs.len() {
+        0 => String::new(),
+        _ => inputs.iter().fold("        inputs:\n".to_owned(), |lines, (k, v)| format!("{lines}          {k}: {v}\n")),
+    });
+    let git_ref = option::of(one_of(&["main", "v1.2", "refs/heads/x"])).prop_map(|git_ref| match git_ref {
+        Some(git_ref) => format!("        ref: {git_ref}\n"),
+        None => String::new(),
+    });
+    let target =
+        (repository.clone(), workflow.clone(), git_ref, inputs).prop_map(|(repository, workflow, git_ref, inputs)| {
+            format!("      - repository: {repository}\n        workflow: {workflow}\n{git_ref}{inputs}")
+        });
+    let outbound = (workflow.clone(), filters.clone(), vec(target, 1..3)).prop_map(|(workflow, filters, targets)| {
+        format!("  - source:\n      workflow: {workflow}\n{filters}    targets:\n{}", targets.concat())
+    });
+    let accepts = (workflow.clone(), some_of(&["git_sha", "a", "b-c"]), some_of(&["main", "\"*\"", "v?"])).prop_map(
+        |(workflow, inputs, refs)| {
+            format!("      - workflow: {workflow}\n        accept_inputs: [{inputs}]\n        accept_refs: [{refs}]\n")
+        },
+    );
+    let inbound =
+        (repository, workflow, filters, vec(accepts, 1..3)).prop_map(|(repository, workflow, filters, targets)| {
+            format!(
+                "  - source:\n      repository: {repository}\n      workflow: {workflow}\n{filters}    targets:\n{}",
+                targets.concat()
+            )
+        });
+    (vec(outbound, 0..3), vec(inbound, 0..3))
+        .prop_map(|(outbound, inbound)| format!("outbound:\n{}inbound:\n{}", outbound.concat(), inbound.concat()))
+}
+
+/// What YAML is made of, and what it trips over.
+const PIECES: &[&str] = &[
+    "outbound:",
+    "inbound:",
+    "source:",
+    "targets:",
+    "workflow: ",
+    "ci.yml",
+    "- ",
+    "  ",
+    "\n",
+    "\r\n",
+    "\r",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    ": ",
+    "? ",
+    "&a",
+    "*a",
+    "!t",
+    "<<",
+    "'",
+    "\"",
+    "|",
+    ">",
+    "#",
+    "ü",
+    "\u{feff}",
+    "\u{202e}",
+    "~",
+    "{{ x }}",
+    "---\n",
+    "\t",
+    "%",
+    "@",
+];
+
+fn meaning(checked: &Checked) -> String {
+    let policy = checked.policy.as_ref().unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+    format!("{:?} {:?}", policy.outbound(), policy.inbound())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+        check(&bytes);
+    }
+
+    #[test]
+    fn anything_that_looks_like_yaml_is_read_or_refused(parts in vec(one_of(PIECES), 0..40)) {
+        check(parts.concat().as_bytes());
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused(text in valid_file(), at in any::<prop::sample::Index>(), with in one_of(PIECES)) {
+        let positions: Vec<usize> = text.char_indices().map(|(position, _)| position).collect();
+        let mut damaged = text.clone();
+        damaged.insert_str(positions[at.index(positions.len())], with);
+        check(damaged.as_bytes());
+    }
+
+    #[test]
+    fn a_valid_file_means_the_same_whatever_ends_its_lines(text in valid_file()) {
+        let checked = check(text.as_bytes());
+        prop_assert_eq!(checked.diagnostics.render(&text), "");
+        for text in [text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+            prop_assert_eq!(meaning(&check(text.as_bytes())), meaning(&checked));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What must hold in every world.
+//!
+//! | promise | property |
+//! |---|---|
+//! | no dispatch without both consents | a naive oracle, written apart from the decision, says the same for every target |
+//! | every denial explains itself | code, sentence, file and line of the source's side; what is hidden reads alike |
+//! | GitHub's limits are known before the call | a request that exists is within them, and nothing of it was cut |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(unreachable_pub, reason = "modules of one test program")]
+
+mod oracle;
+mod worlds;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use dispatch_core::decide::{Decision, SourceView, Visibility, decide_with};
+use dispatch_core::guardrail::Guardrails;
+use dispatch_core::reason::Side;
+use dispatch_core::request::WorkflowDispatch;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use self::worlds::{World, world};
+
+const CASES: u32 = 1_000;
+
+fn plan(world: &World) -> dispatch_core::decide::Plan {
+    decide_with(&world.event, &Guardrails::from_settings(&world.settings).unwrap(), &mut &*world)
+}
+
+/// Runs a property over many worlds.
+fn in_every_world(property: impl Fn(World) -> Result<(), TestCaseError>) {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    if let Err(error) = TestRunner::new(config).run(&world(), property) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn nothing_starts_unless_a_naive_reading_of_both_policies_says_so() {
+    let (allowed, denied, skipped) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let count = |counter: &Cell<u32>| counter.set(counter.get() + 1);
+    in_every_world(|world| {
+        let plan = plan(&world);
+        let said = oracle::targets(&world);
+        prop_assert_eq!(plan.skipped.is_some(), said.is_none(), "skipped: {:?}", &plan.skipped);
+        let said = said.unwrap_or_default();
+        prop_assert_eq!(plan.decisions.len(), said.len());
+        if plan.skipped.is_some() {
+            count(&skipped);
+        }
+        for (decision, sent) in plan.decisions.iter().zip(said) {
+            count(if sent.is_some() { &allowed } else { &denied });
+            let request = decision
+                .allowed()
+                .map(|_| (decision.git_ref().unwrap().to_string(), decision.inputs().unwrap().clone()));
+            prop_assert_eq!(request, sent, "{:?}", decision);
+        }
+        Ok(())
+    });
+    let outcomes = (allowed.get(), denied.get(), skipped.get());
+    assert!(
+        outcomes.0 > CASES / 10 && outcomes.1 > CASES / 10 && outcomes.2 > CASES / 10,
+        "too one-sided: {outcomes:?}"
+    );
+}
+
+#[test]
+fn every_denial_has_a_code_a_sentence_and_a_line_of_the_source_s_file() {
+    in_every_world(|world| {
+        let plan = plan(&world);
+        if let Some(skipped) = &plan.skipped {
+            prop_assert!(is_sentence(&skipped.message), "{:?}", skipped.message);
+        }
+        let lines: Vec<u32> =
+            world.outbound().iter().flat_map(|rule| &rule.targets).map(|target| target.line).collect();
+        for decision in &plan.decisions {
+            prop_assert!(is_sentence(&decision.message()), "{:?}", decision.message());
+            prop_assert_eq!(&decision.outbound_rule.repository, &world.event.repository.name);
+            prop_assert!(lines.contains(&decision.outbound_rule.line));
+            if let Some(rule) = decision.inbound_rule() {
+                prop_assert_eq!(&rule.repository, &decision.target.repository);
+                prop_assert!(world.inbound_lines(&rule.repository).contains(&rule.line), "{rule}");
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_the_source_may_not_see_does_not_change_what_it_reads() {
+    let hidden_denials = Cell::new(0);
+    in_every_world(|world| {
+        let nobody = World { policies: world.only_the_source(), ..world.clone() };
+        for (there, nowhere) in plan(&world).decisions.iter().zip(&plan(&nobody).decisions) {
+            let same_owner = there.target.repository.same_owner(&world.event.repository.name);
+            prop_assert!(same_owner || there.visibility == Visibility::Target);
+            if !is_hidden(there) {
+                continue;
+            }
+            hidden_denials.set(hidden_denials.get() + 1);
+            let view = there.for_source();
+            prop_assert_eq!(&view.message, SourceView::HIDDEN);
+            prop_assert_eq!((view.reason, view.inbound_rule, view.allowed), (None, None, false));
+            prop_assert_eq!(view, nowhere.for_source());
+        }
+        Ok(())
+    });
+    assert!(hidden_denials.get() > CASES / 10, "too few: {}", hidden_denials.get());
+}
+
+fn is_hidden(decision: &Decision) -> bool {
+    decision.visibility == Visibility::Target && decision.reason().is_some_and(|reason| reason.side() == Side::Target)
+}
+
+/// One line, not empty, nothing that could move the cursor, and every backtick belongs to a pair.
+fn is_sentence(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control) && text.matches('`').count().is_multiple_of(2)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn a_request_that_exists_is_within_github_s_limits_and_whole(
+        inputs in prop::collection::btree_map("[a-z]{1,12}", value(), 0..32)
+    ) {
+        // GitHub counts the characters of the inputs as JSON.
+        let entry = |(name, value): (&String, &String)| serde_json::json!({ name: value }).to_string().chars().count() - "{}".len();
+        let json = "{}".len() + inputs.iter().map(entry).sum::<usize>() + inputs.len().saturating_sub(1);
+        let fits = inputs.len() <= 25 && json <= 65_535;
+        let request = WorkflowDispatch::new("cd.yml".parse().unwrap(), "main".parse().unwrap(), inputs.clone());
+        prop_assert_eq!(request.is_ok(), fits, "{} inputs, {} characters", inputs.len(), json);
+        if let Ok(request) = request {
+            let body = request.body();
+            let sent: BTreeMap<String, String> = serde_json::from_value(body["inputs"].clone()).unwrap();
+            prop_assert_eq!(sent, inputs);
+            prop_assert_eq!(&body["ref"], "main");
+        }
+    }
+}
+
+/// Mostly short; sometimes long enough for a few of them to be too much; with characters that JSON escapes.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => "\\PC{0,40}",
+        2 => (1_000_usize..9_000).prop_map(|length| "x".repeat(length)),
+        1 => (1_000_usize..9_000).prop_map(|length| "\"".repeat(length)),
+        1 => (1_000_usize..9_000).prop_map(|length| "ä".repeat(length)),
+    ]
+}

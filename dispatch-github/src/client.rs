@@ -1,0 +1,287 @@
+//! [`GitHub`]: the port's methods, and the one way in which all of them call.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dispatch_core::Timestamp;
+use dispatch_core::dispatch::StartedRun;
+use dispatch_core::name::{Branch, CommitSha, Owner, Repository, RepositoryId};
+use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef};
+use dispatch_core::request::DispatchRequest;
+use http::{Method, StatusCode, Uri};
+use secrecy::SecretString;
+
+use crate::answer::{self, Effect};
+use crate::path::ApiPath;
+use crate::permission::Permission;
+use crate::rate_limit::{RateLimit, RateLimits};
+use crate::token::{Token, Tokens};
+use crate::transport::{Answer, ApiRequest, Transport};
+
+/// GitHub as a GitHub App sees it.
+///
+/// Keeps connections, tokens and installations in memory, all of them bounded. Share one.
+pub struct GitHub {
+    transport: Arc<Transport>,
+    tokens: Tokens,
+    rate_limits: RateLimits,
+}
+
+/// How to reach GitHub, and as whom.
+#[derive(Debug, Clone)]
+pub struct GitHubOptions {
+    /// `GITHUB_API_URL`: `https://`, or `http://` on loopback. GitHub Enterprise Server's ends in `/api/v3`.
+    pub api_url: String,
+    /// `GITHUB_APP_ID`.
+    pub app_id: u64,
+    /// `GITHUB_APP_PRIVATE_KEY`: PEM, as GitHub gave it.
+    pub private_key: SecretString,
+    /// GitHub asks for one that names the application. None: this crate's name and version.
+    pub user_agent: Option<String>,
+    /// How long a connection may take, TLS included.
+    pub connect_timeout: Duration,
+    /// How long one request and its answer may take. GitHub itself gives up after 10 seconds ("Troubleshooting the REST
+    /// API"), so that a longer time than that leaves fewer calls in doubt.
+    pub timeout: Duration,
+}
+
+impl Default for GitHubOptions {
+    fn default() -> Self {
+        Self {
+            api_url: "https://api.github.com".to_owned(),
+            app_id: 0,
+            private_key: SecretString::default(),
+            user_agent: None,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Why the options are no good. Never contains the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitHubOptionsError {
+    /// The token would travel unprotected, or the URL is none.
+    #[error("the API URL must be `https://host[/path]`, or `http://` on loopback")]
+    ApiUrl,
+    /// Not a legal header.
+    #[error("the user agent must be printable ASCII")]
+    UserAgent,
+    /// Not what GitHub gave.
+    #[error("the App's private key must be an RSA key in PEM form")]
+    PrivateKey,
+    /// The TLS library refused its own defaults.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// There is no tokio runtime to make connections in.
+    #[error("GitHub's client must be made inside a tokio runtime")]
+    NoRuntime,
+}
+
+impl GitHub {
+    /// Checks the options. Makes no request. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`GitHubOptionsError`].
+    pub fn new(options: GitHubOptions) -> Result<Self, GitHubOptionsError> {
+        let transport = Arc::new(Transport::new(&options)?);
+        let tokens = Tokens::new(&options, Arc::clone(&transport))?;
+        Ok(Self { transport, tokens, rate_limits: RateLimits::default() })
+    }
+
+    /// The account that the App belongs to; None where an enterprise owns it, which has no repositories.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    pub async fn app_owner(&self) -> Result<Option<Owner>, GitHubError> {
+        self.tokens.app_owner().await.map_err(|error| match error {
+            CallError::GitHub(error) => error,
+            CallError::NotInstalled => GitHubError::Unavailable("the App is not known".to_owned()),
+            CallError::NoSuchRepository(message) => GitHubError::Unavailable(message),
+        })
+    }
+
+    /// What is left of each installation's rate limit, as its last answer told.
+    #[must_use]
+    pub fn rate_limits(&self) -> Vec<RateLimit> {
+        self.rate_limits.snapshot()
+    }
+
+    /// Makes one call with the token for it. A token that GitHub does not take any more (401) is replaced once: whatever
+    /// was asked, GitHub has not done it.
+    pub(crate) async fn call(&self, call: &Call<'_>) -> Result<(Arc<Token>, Answer), CallError> {
+        let (token, answer) = self.call_once(call).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok((token, answer));
+        }
+        self.tokens.evict(&token).await;
+        let (token, answer) = self.call_once(call).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok((token, answer));
+        }
+        self.tokens.evict(&token).await;
+        Err(CallError::GitHub(answer::failure(&answer, call.effect, Timestamp::now())))
+    }
+
+    async fn call_once(&self, call: &Call<'_>) -> Result<(Arc<Token>, Answer), CallError> {
+        let token = self.tokens.token(call.repository, call.id, call.permission).await?;
+        let request = ApiRequest {
+            method: call.method.clone(),
+            path: &call.path,
+            authorization: token.authorization(),
+            if_none_match: call.known.and_then(|(path, version)| token.gave(path, version)),
+            body: call.body.clone(),
+            limit: call.limit,
+        };
+        let sent = self.transport.send(request).await;
+        let answer = sent.map_err(|error| CallError::GitHub(answer::no_answer(error, call.effect)))?;
+        self.rate_limits.record(token.installation(), &answer.headers);
+        if answer::suspended(&answer) {
+            self.tokens.evict(&token).await;
+            return Err(CallError::NotInstalled);
+        }
+        Ok((token, answer))
+    }
+
+    pub(crate) async fn evict(&self, token: &Token) {
+        self.tokens.evict(token).await;
+    }
+}
+
+/// One call to one repository.
+pub(crate) struct Call<'a> {
+    pub(crate) repository: &'a Repository,
+    /// The repository that must be behind the name, where it is known.
+    pub(crate) id: Option<RepositoryId>,
+    pub(crate) permission: Permission,
+    pub(crate) effect: Effect,
+    pub(crate) method: Method,
+    pub(crate) path: ApiPath,
+    /// JSON.
+    pub(crate) body: Option<Vec<u8>>,
+    /// The version of a file that is known already.
+    pub(crate) known: Option<(PolicyPath, &'a FileVersion)>,
+    /// How much of the answer's body is read at most.
+    pub(crate) limit: usize,
+}
+
+/// Why a call has no answer of its own.
+#[derive(Debug, Clone)]
+pub(crate) enum CallError {
+    /// The App is not installed on the repository.
+    NotInstalled,
+    /// Nobody answers to the name, or another repository does, or it moved: GitHub's message.
+    NoSuchRepository(String),
+    /// Everything else.
+    GitHub(GitHubError),
+}
+
+impl CallError {
+    /// For calls to a repository that is known to exist.
+    pub(crate) fn into_error(self, repository: &Repository) -> GitHubError {
+        match self {
+            Self::NotInstalled => GitHubError::NotInstalled(repository.clone()),
+            Self::NoSuchRepository(message) => GitHubError::Refused { status: 404, message, permission: None },
+            Self::GitHub(error) => error,
+        }
+    }
+}
+
+#[async_trait]
+impl GitHubPort for GitHub {
+    async fn read_file(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        path: PolicyPath,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, GitHubError> {
+        let read = self.read(repository, id, path, known).await;
+        read.inspect_err(|error| tell("read_file", repository, error))
+    }
+
+    async fn commit_on_branch(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        sha: &CommitSha,
+    ) -> Result<bool, GitHubError> {
+        let compared = self.compare(repository, branch, sha).await;
+        compared.inspect_err(|error| tell("commit_on_branch", &repository.name, error))
+    }
+
+    async fn dispatch(
+        &self,
+        repository: &RepositoryRef,
+        request: &DispatchRequest,
+    ) -> Result<Option<StartedRun>, GitHubError> {
+        let started = self.start(repository, request).await;
+        started.inspect_err(|error| tell("dispatch", &repository.name, error))
+    }
+}
+
+/// The one place where a failed call is logged.
+fn tell(operation: &str, repository: &Repository, error: &GitHubError) {
+    tracing::warn!(operation, %repository, %error, "a call to GitHub failed");
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub").field("api_url", &self.transport.base()).finish_non_exhaustive()
+    }
+}
+
+/// Takes the URL of an API: its form without a trailing slash, and whether it is `https`. Anything that could carry a
+/// token elsewhere or unprotected is refused: other schemes, plain HTTP beyond this machine, user names, queries.
+pub(crate) fn check_api_url(text: &str) -> Result<(String, bool), GitHubOptionsError> {
+    let uri: Uri = text.parse().map_err(|_| GitHubOptionsError::ApiUrl)?;
+    let authority = uri.authority().ok_or(GitHubOptionsError::ApiUrl)?;
+    let https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") if loopback(authority.host()) => false,
+        _ => return Err(GitHubOptionsError::ApiUrl),
+    };
+    if authority.as_str().contains('@') || authority.host().is_empty() || uri.query().is_some() || text.contains('#') {
+        return Err(GitHubOptionsError::ApiUrl);
+    }
+    Ok((text.trim_end_matches('/').to_owned(), https))
+}
+
+fn loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_url_is_https_or_on_loopback() {
+        for (url, accepted) in [
+            ("https://api.github.com", Some(("https://api.github.com", true))),
+            ("https://ghe.example.com/api/v3/", Some(("https://ghe.example.com/api/v3", true))),
+            ("http://127.0.0.1:4000", Some(("http://127.0.0.1:4000", false))),
+            ("http://[::1]:4000/", Some(("http://[::1]:4000", false))),
+            ("http://localhost:4000", Some(("http://localhost:4000", false))),
+            ("http://api.github.com", None),
+            ("http://127.0.0.1.example.com", None),
+            ("http://localhost.example.com", None),
+            ("http://127.0.0.1@example.com", None),
+            ("https://user:secret@api.github.com", None),
+            ("https://api.github.com?x=1", None),
+            ("https://api.github.com#x", None),
+            ("ftp://api.github.com", None),
+            ("api.github.com", None),
+            ("/api/v3", None),
+            ("", None),
+        ] {
+            let accepted = accepted.map(|(base, https)| (base.to_owned(), https));
+            assert_eq!(check_api_url(url).ok(), accepted, "{url}");
+        }
+    }
+}

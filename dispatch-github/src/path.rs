@@ -1,0 +1,110 @@
+//! The only places where requests go. A path is made of checked names, each percent-encoded as one segment, so that no
+//! name can reach another endpoint.
+
+use std::fmt;
+
+use dispatch_core::name::{Branch, CommitSha, InstallationId, Repository, WorkflowFile};
+use dispatch_core::policy::PolicyPath;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
+/// RFC 3986's unreserved characters stay; everything else is encoded, `/` too.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A path of GitHub's REST API, with its query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiPath(String);
+
+impl ApiPath {
+    /// "Get the authenticated app"
+    pub(crate) fn app() -> Self {
+        Self("/app".to_owned())
+    }
+
+    /// "Get a repository installation for the authenticated app"
+    pub(crate) fn installation(repository: &Repository) -> Self {
+        Self(format!("{}/installation", repo(repository)))
+    }
+
+    /// "Create an installation access token for an app"
+    pub(crate) fn access_tokens(installation: InstallationId) -> Self {
+        Self(format!("/app/installations/{installation}/access_tokens"))
+    }
+
+    /// "Get repository content", on the default branch: without `ref`.
+    pub(crate) fn contents(repository: &Repository, path: PolicyPath) -> Self {
+        Self(format!("{}/contents/{path}", repo(repository)))
+    }
+
+    /// "Compare two commits", the branch as base. `refs/heads/` keeps a tag of the same name from winning. The second page
+    /// of one commit each lists no files and at most one commit: only the comparison itself is wanted.
+    ///
+    /// None: git knows no such branch name, and `...` or `:` in it would make GitHub compare something else.
+    pub(crate) fn compare(repository: &Repository, branch: &Branch, sha: &CommitSha) -> Option<Self> {
+        let branch = branch.as_str();
+        let impossible = |c: char| matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+        if branch.contains("..") || branch.contains(impossible) {
+            return None;
+        }
+        let base = format!("refs/heads/{branch}");
+        Some(Self(format!("{}/compare/{}...{sha}?page=2&per_page=1", repo(repository), segment(&base))))
+    }
+
+    /// "Create a workflow dispatch event", the workflow by its file name.
+    pub(crate) fn workflow_dispatches(repository: &Repository, workflow: &WorkflowFile) -> Self {
+        Self(format!("{}/actions/workflows/{}/dispatches", repo(repository), segment(workflow.as_str())))
+    }
+}
+
+impl fmt::Display for ApiPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn repo(repository: &Repository) -> String {
+    format!("/repos/{}/{}", segment(repository.owner().as_str()), segment(repository.name()))
+}
+
+fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, SEGMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> Repository {
+        "acme/app".parse().unwrap()
+    }
+
+    #[test]
+    fn a_workflow_name_stays_one_segment() {
+        for (file, encoded) in [
+            ("cd.yml", "cd.yml"),
+            ("my flow (1).yml", "my%20flow%20%281%29.yml"),
+            ("größe.yaml", "gr%C3%B6%C3%9Fe.yaml"),
+        ] {
+            let path = ApiPath::workflow_dispatches(&repository(), &file.parse().unwrap());
+            assert_eq!(path.0, format!("/repos/acme/app/actions/workflows/{encoded}/dispatches"));
+        }
+    }
+
+    #[test]
+    fn a_branch_stays_the_base_of_its_comparison() {
+        let sha = "0123456789012345678901234567890123456789".parse().unwrap();
+        for (branch, encoded) in [
+            ("main", Some("refs%2Fheads%2Fmain")),
+            ("release/1.0", Some("refs%2Fheads%2Frelease%2F1.0")),
+            ("a/../../issues?x=#", None),
+            ("main...other", None),
+            ("stranger:main", None),
+            ("a%2Fb", Some("refs%2Fheads%2Fa%252Fb")),
+            ("$(id)#&x=1", Some("refs%2Fheads%2F%24%28id%29%23%26x%3D1")),
+            ("größe", Some("refs%2Fheads%2Fgr%C3%B6%C3%9Fe")),
+        ] {
+            let path = ApiPath::compare(&repository(), &branch.parse().unwrap(), &sha);
+            let expected = encoded.map(|base| format!("/repos/acme/app/compare/{base}...{sha}?page=2&per_page=1"));
+            assert_eq!(path.map(|path| path.0), expected, "{branch}");
+        }
+    }
+}

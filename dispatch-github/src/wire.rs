@@ -1,0 +1,114 @@
+//! What is read of GitHub's answers: only the fields that are used, so that a new or a missing other one changes nothing.
+
+use std::borrow::Cow;
+
+use dispatch_core::Timestamp;
+use dispatch_core::name::{InstallationId, Owner, RepositoryId, RunId};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::permission::Permission;
+
+/// The answer to "Get the authenticated app".
+#[derive(Deserialize)]
+pub(crate) struct App {
+    pub(crate) owner: AppOwner,
+}
+
+/// Who owns the App. An enterprise that does has no login.
+#[derive(Deserialize)]
+pub(crate) struct AppOwner {
+    #[serde(default)]
+    pub(crate) login: Option<Owner>,
+}
+
+/// The answer to "Get a repository installation for the authenticated app".
+#[derive(Deserialize)]
+pub(crate) struct Installation {
+    pub(crate) id: InstallationId,
+    /// Set while the installation is suspended.
+    #[serde(default)]
+    pub(crate) suspended_at: Option<serde::de::IgnoredAny>,
+}
+
+/// The body of "Create an installation access token for an app": one repository, one permission.
+#[derive(Serialize)]
+pub(crate) struct TokenRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repository_ids: Option<[RepositoryId; 1]>,
+    /// The name without its owner: the installation has the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repositories: Option<[&'a str; 1]>,
+    pub(crate) permissions: Permission,
+}
+
+/// The answer to it. Deliberately without `Debug`.
+#[derive(Deserialize)]
+pub(crate) struct InstallationToken {
+    /// Opaque: its form and length change (GitHub changelog, 2026-05-15).
+    #[serde(deserialize_with = "secret")]
+    pub(crate) token: SecretString,
+    pub(crate) expires_at: Timestamp,
+    #[serde(default)]
+    pub(crate) repositories: Vec<TokenRepository>,
+}
+
+/// A repository that a token is for.
+#[derive(Deserialize)]
+pub(crate) struct TokenRepository {
+    pub(crate) id: RepositoryId,
+    pub(crate) full_name: String,
+    pub(crate) private: bool,
+}
+
+/// The answer to "Get repository content" for a file. GitHub gives no content for files over 1 MB.
+#[derive(Deserialize)]
+pub(crate) struct Content<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    pub(crate) sha: Cow<'a, str>,
+    #[serde(default)]
+    pub(crate) size: u64,
+    /// `base64`; `none` where the content is left out.
+    #[serde(default, borrow)]
+    pub(crate) encoding: Cow<'a, str>,
+    /// Base64 with line breaks.
+    #[serde(default, borrow)]
+    pub(crate) content: Cow<'a, str>,
+}
+
+/// The answer to "Compare two commits".
+#[derive(Deserialize)]
+pub(crate) struct Comparison {
+    pub(crate) status: ComparisonStatus,
+}
+
+/// Where the head of a comparison stands, seen from its base.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ComparisonStatus {
+    Identical,
+    Behind,
+    Ahead,
+    Diverged,
+}
+
+/// The answer to "Create a workflow dispatch event" with `return_run_details`.
+#[derive(Deserialize)]
+pub(crate) struct RunDetails {
+    pub(crate) workflow_run_id: RunId,
+    #[serde(default)]
+    pub(crate) html_url: String,
+}
+
+/// An answer that says no.
+#[derive(Deserialize)]
+pub(crate) struct Refusal<'a> {
+    #[serde(borrow)]
+    pub(crate) message: Cow<'a, str>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}

@@ -1,0 +1,11 @@
+//! The client against a mock of GitHub's API: every class of answer, and what is sent.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod compare;
+mod dispatches;
+mod fake;
+mod reads;
+mod schema;
+mod secrets;
+mod tokens;
+mod wire;

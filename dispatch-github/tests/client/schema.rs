@@ -1,0 +1,108 @@
+//! Every request that the client can send is one of GitHub's operations, with a body that its description accepts.
+
+use std::path::PathBuf;
+
+use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::github::{FileRead, FileVersion, GitHubPort};
+use serde_json::{Value, json};
+use wiremock::{Request, ResponseTemplate};
+
+use crate::fake::*;
+
+/// The operations that the client uses, and no others.
+const OPERATIONS: [&str; 5] = [
+    "GET /repos/{owner}/{repo}/installation",
+    "POST /app/installations/{installation_id}/access_tokens",
+    "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/compare/{basehead}",
+    "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches",
+];
+
+/// GitHub's REST description as JSON Schema, where `DISPATCH_GITHUB_FACTS` says that it is.
+#[expect(clippy::print_stderr, reason = "a skipped check says so")]
+fn description() -> Option<Value> {
+    let Some(directory) = std::env::var_os("DISPATCH_GITHUB_FACTS") else {
+        eprintln!("SKIPPED: DISPATCH_GITHUB_FACTS is not set");
+        return None;
+    };
+    let file = PathBuf::from(directory).join("github-rest-jsonschema.json");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// Everything that the client can send.
+async fn everything() -> Vec<Request> {
+    let fake = Fake::start().await;
+    let dot_github = "/repos/acme/app/contents/.github/dispatching.yml";
+    fake.answer("GET", FILE, ok(file(b"{}")).insert_header("etag", "\"v1\"")).await;
+    fake.answer("GET", dot_github, status(404, "Not Found")).await;
+    fake.answer("POST", DISPATCHES, ResponseTemplate::new(204)).await;
+    let known = FileVersion { etag: "\"v1\"".to_owned() };
+    let by_name = fake.github();
+    for (path, known) in [(PolicyPath::Root, None), (PolicyPath::Root, Some(&known)), (PolicyPath::DotGithub, None)] {
+        by_name.read_file(&app(), None, path, known).await.unwrap();
+    }
+    let by_id = fake.github();
+    assert!(matches!(by_id.read_file(&app(), Some(ID), PolicyPath::Root, None).await, Ok(FileRead::Found { .. })));
+    let sha = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+    assert_eq!(by_id.commit_on_branch(&app_ref(), &"release/1.0".parse().unwrap(), &sha).await, Ok(false));
+    assert_eq!(by_id.dispatch(&app_ref(), &cd()).await, Ok(None));
+    fake.server.received_requests().await.unwrap()
+}
+
+/// Which operation a request is.
+fn operation(request: &Request) -> &'static str {
+    let given: Vec<&str> = request.url.path().split('/').collect();
+    let fits = |operation: &&str| {
+        let (method, template) = operation.split_once(' ').unwrap();
+        let template: Vec<&str> = template.split('/').collect();
+        // `{path}` is the one parameter that may hold slashes.
+        let open = template.last() == Some(&"{path}") && given.len() >= template.len();
+        request.method.as_str() == method
+            && (open || template.len() == given.len())
+            && template
+                .iter()
+                .zip(&given)
+                .all(|(name, given)| name == given || name.starts_with('{') && !given.is_empty())
+    };
+    OPERATIONS.into_iter().find(fits).unwrap_or_else(|| panic!("{} {}", request.method, request.url))
+}
+
+#[tokio::test]
+async fn every_request_is_one_of_githubs_operations() {
+    let requests = everything().await;
+    for expected in OPERATIONS {
+        assert!(requests.iter().any(|request| operation(request) == expected), "{expected} was never sent");
+    }
+    let Some(description) = description() else { return };
+    for request in requests {
+        let name = operation(&request);
+        let operation = &description["operations"][name];
+        assert!(operation.is_object(), "{name} is not described");
+        let queries: Vec<&str> = operation["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|p| p["in"] == "query")
+            .map(|p| p["name"].as_str().unwrap())
+            .collect();
+        for (query, _) in request.url.query_pairs() {
+            assert!(queries.contains(&&*query), "{name}: `{query}` is not described");
+        }
+        match &operation["request"] {
+            Value::Null => assert!(request.body.is_empty(), "{name} takes no body"),
+            body => {
+                let mut schema = json!({ "$defs": description["$defs"] });
+                schema["allOf"] = json!([body]);
+                let sent: Value = request.body_json().unwrap();
+                if let Err(error) = jsonschema::validate(&schema, &sent) {
+                    panic!("{name}: {error}: {sent}");
+                }
+                // GitHub's description lets unknown properties pass; a misspelt one would do nothing.
+                for property in sent.as_object().unwrap().keys() {
+                    assert!(body["properties"].get(property).is_some(), "{name}: `{property}` is not described");
+                }
+            }
+        }
+    }
+}

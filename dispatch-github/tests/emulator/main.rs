@@ -1,0 +1,18 @@
+//! The emulator over real sockets.
+
+#![cfg(feature = "emulator")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, and one of them says that it was skipped"
+)]
+
+mod access;
+mod client;
+mod control;
+mod faults;
+mod http;
+mod schema;
