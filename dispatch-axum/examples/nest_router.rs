@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         policies: Arc::new(BoundedPolicyMemory::new(10_000)),
         guardrails: Guardrails::from_settings(&limits)?,
         retry: RetryPolicy::default(),
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
     };
     let workers = Workers::start(pipeline.clone(), WorkerOptions::default());

@@ -49,7 +49,7 @@ impl Default for WorkerOptions {
 /// Running workers. Dropped without [`Workers::shutdown`], they stop claiming and finish what they have.
 #[derive(Debug)]
 pub struct Workers {
-    queues: [Arc<Lane>; 2],
+    queues: [Arc<Lane>; 3],
     stop: watch::Sender<bool>,
     loops: Vec<JoinHandle<()>>,
     concurrency: usize,
@@ -66,7 +66,7 @@ struct Lane {
 }
 
 impl Workers {
-    /// Starts working on both queues. Must be called inside a Tokio runtime.
+    /// Starts working on all queues. Must be called inside a Tokio runtime.
     #[must_use]
     pub fn start(pipeline: Pipeline, options: WorkerOptions) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -80,9 +80,9 @@ impl Workers {
                 more: AtomicBool::new(false),
             })
         };
-        let queues = [lane(), lane()];
-        let [_, dispatches] = &queues;
-        let loops = [Queue::Plan, Queue::Dispatch].into_iter().zip(&queues).map(|(queue, lane)| {
+        let queues = Queue::ALL.map(|_| lane());
+        let [_, dispatches, _] = &queues;
+        let loops = Queue::ALL.into_iter().zip(&queues).map(|(queue, lane)| {
             let work = Work {
                 pipeline: pipeline.clone(),
                 options,
@@ -127,11 +127,12 @@ impl Workers {
     }
 }
 
-fn lane_of(queues: &[Arc<Lane>; 2], queue: Queue) -> &Lane {
-    let [plan, dispatch] = queues;
+fn lane_of(queues: &[Arc<Lane>; 3], queue: Queue) -> &Lane {
+    let [plan, dispatch, report] = queues;
     match queue {
         Queue::Plan => plan,
         Queue::Dispatch => dispatch,
+        Queue::Report => report,
     }
 }
 
@@ -287,10 +288,19 @@ impl Work {
                 tracing::warn!(why = message, permission, "GitHub refused");
                 "refused"
             }
-            DispatchState::InDoubt { error } => {
-                tracing::error!(error, "nobody knows whether GitHub did it");
+            DispatchState::InDoubt { error, .. } => {
+                tracing::warn!(error, "nobody knows yet whether GitHub did it");
                 "in_doubt"
             }
+            DispatchState::Started { .. } => {
+                tracing::info!("triggered; the run is looked for");
+                "started"
+            }
+            DispatchState::Unknown { error } => {
+                tracing::error!(error, "nobody can tell whether GitHub did it");
+                "unknown"
+            }
+            DispatchState::Dropped => "dropped",
             DispatchState::Cancelled { reason, message } => {
                 tracing::info!(%reason, why = message, "cancelled");
                 "cancelled"

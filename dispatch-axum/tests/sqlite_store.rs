@@ -5,15 +5,18 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dispatch_axum::store::SqliteStore;
+use dispatch_core::Timestamp;
 use dispatch_core::chain::{Chain, Place};
+use dispatch_core::dispatch::DispatchKey;
 use dispatch_core::name::RunId;
-use dispatch_core::ports::store::{Commit, Record, RecordKey, StoreError, StorePort, Stored, Write};
+use dispatch_core::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, StorePort, Stored, Write};
 use dispatch_core::testing::contract::store_contract;
 
 fn record(run: u64) -> Record {
     let place: Place = serde_json::from_str(r#"{"repository": "acme/api", "start": {"workflow": "ci.yml"}}"#).unwrap();
     let root = serde_json::from_str(r#""workflow_run:1:2:3""#).unwrap();
-    Record::Run(RunId(run), Chain::root(root, place))
+    let dispatch = DispatchKey { event: root.clone(), target: place.clone() };
+    Record::Run(RunId(run), RunRecord { chain: Chain::root(root, place), dispatch, at: Timestamp::UNIX_EPOCH })
 }
 
 async fn put(store: &SqliteStore, record: Record) -> Result<(), StoreError> {

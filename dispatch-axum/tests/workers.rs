@@ -131,6 +131,7 @@ impl Service {
             policies: Arc::new(BoundedPolicyMemory::new(100)),
             guardrails: Guardrails::from_settings(&settings).unwrap(),
             retry: RetryPolicy::default(),
+            settle: Pipeline::DEFAULT_SETTLE,
             max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
         };
         Self { github, pipeline, secrets: "a secret".parse().unwrap(), _directory: directory }

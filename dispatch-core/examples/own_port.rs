@@ -20,10 +20,10 @@ use async_trait::async_trait;
 use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
+use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId, RunId};
 use dispatch_core::pipeline::{Pipeline, Planned, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryFound, RepositoryRef};
+use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryFound, RepositoryRef, RunListing};
 use dispatch_core::ports::policies::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Queue, Record, StorePort};
 use dispatch_core::ports::{GitHubError, GitHubPort};
@@ -67,9 +67,16 @@ impl GitHubPort for Files {
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        _not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
         println!("start {} in {}", request.start(), repository.name);
-        Ok(None)
+        let url = "https://github.com/acme/deploy/actions/runs/2".to_owned();
+        Ok(Some(StartedRun { id: RunId(2), url }))
+    }
+
+    /// Only asked where a call was in doubt, or did not answer with its run.
+    async fn runs_since(&self, _: &RepositoryRef, _: Timestamp) -> Result<RunListing, GitHubError> {
+        Ok(RunListing { runs: Vec::new(), complete: true })
     }
 }
 
@@ -110,6 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         policies: Arc::new(BoundedPolicyMemory::new(100)),
         guardrails: Guardrails::from_settings(&limits)?,
         retry: RetryPolicy::default(),
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
     };
     let secrets: WebhookSecrets = "it's a secret".parse()?;

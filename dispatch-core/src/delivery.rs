@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::name::{Branch, DeliveryId, Repository, WorkflowFile};
+use crate::reason::Reason;
 
 /// The inbox key: GitHub's delivery id and the SHA-256 of the body. The signature covers the body only, so that an id
 /// alone could be put on another body, and a body sent again under another id.
@@ -39,6 +40,12 @@ pub struct Delivery {
     pub due: Option<Timestamp>,
     /// How often planning was tried and put back.
     pub attempts: u32,
+    /// When it was given up; None while it is not.
+    #[serde(default)]
+    pub parked_at: Option<Timestamp>,
+    /// When the operator said that it is wanted although it is old: its age counts from here.
+    #[serde(default)]
+    pub renewed_at: Option<Timestamp>,
     /// How many facts were written about it: the sequence number of the next one.
     pub facts: u32,
 }
@@ -90,9 +97,14 @@ pub enum DeliveryState {
     Planned,
     /// Nothing to decide: the event only told us something.
     Noted,
-    /// Given up, with the last error. Visible until somebody acts on it.
+    /// Given up. Visible until somebody acts on it.
     Parked {
+        /// The stable code, where it was not an error but a decision: too old.
+        #[serde(default)]
+        reason: Option<Reason>,
         /// What went wrong last.
         error: String,
     },
+    /// Given up, and the operator said that it is not wanted.
+    Dropped,
 }

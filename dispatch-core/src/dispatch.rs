@@ -3,11 +3,18 @@
 //! ```text
 //!             commit before the call       answer
 //!   Ready ───────────────────────▶ Calling ──────▶ Triggered
-//!     ▲ │                             │ ├────────▶ Refused
-//!     │ │ put back: rate limit,       │ └────────▶ InDoubt   (or the lease ran out while Calling)
-//!     └─┘ store or read failed        ▼
-//!       └────▶ Cancelled           Ready, put back, only when GitHub certainly did nothing
+//!     ▲ │                             │ ├────────▶ Started ──looking──▶ Triggered
+//!     │ │ put back: rate limit,       │ ├────────▶ Refused, Failed
+//!     └─┘ store or read failed        │ └────────▶ InDoubt  (or the lease ran out while Calling)
+//!       └────▶ Cancelled              ▼               │ looking at the target's runs
+//!                                  Ready, put back,   ├────▶ Triggered: its run is there
+//!                                  only when GitHub   ├────▶ Ready, once: it is certainly not there
+//!                                  certainly did      └────▶ Unknown: looking cannot tell
+//!                                  nothing
 //! ```
+//!
+//! Refused, Failed, Unknown, and what was cancelled because it is too old are [parked](DispatchState::is_parked): the
+//! operator retries them (Ready) or drops them (Dropped).
 
 use std::fmt;
 
@@ -58,6 +65,12 @@ pub struct Dispatch {
     pub attempts: u32,
     /// How often it was put back because of a rate limit, or because what the decision needs could not be read.
     pub waits: u32,
+    /// How many of its calls were in doubt. After the second, nothing is tried again.
+    #[serde(default)]
+    pub doubts: u32,
+    /// When it was given up; None while it is not.
+    #[serde(default)]
+    pub parked_at: Option<Timestamp>,
     /// How many facts were written about it: the sequence number of the next one.
     pub facts: u32,
 }
@@ -85,9 +98,16 @@ pub enum DispatchState {
         /// When the call began.
         since: Timestamp,
     },
+    /// GitHub did it, and did not say which run it started (GitHub Enterprise Server may not): the run is looked for.
+    Started {
+        /// When the call began.
+        since: Timestamp,
+        /// When the target's runs were listed first, and did not tell.
+        looked_at: Option<Timestamp>,
+    },
     /// GitHub did it.
     Triggered {
-        /// The run that it started, where GitHub said so (GitHub Enterprise Server may not).
+        /// The run that it started; None where GitHub did not say and looking did not tell.
         run: Option<StartedRun>,
     },
     /// GitHub refused for good.
@@ -97,9 +117,18 @@ pub enum DispatchState {
         /// The permission that GitHub wanted (`X-Accepted-GitHub-Permissions`).
         permission: Option<String>,
     },
-    /// Nobody knows whether GitHub did it. Never repeated blindly.
+    /// Nobody knows whether GitHub did it. The target's runs are looked at; it is never repeated blindly.
     InDoubt {
+        /// When the call began.
+        since: Timestamp,
+        /// When the target's runs were listed first, and did not tell.
+        looked_at: Option<Timestamp>,
         /// What went wrong.
+        error: String,
+    },
+    /// Nobody knows whether GitHub did it, and looking cannot tell. The operator decides.
+    Unknown {
+        /// Why it cannot be told.
         error: String,
     },
     /// Decided again before the call, and denied.
@@ -114,6 +143,25 @@ pub enum DispatchState {
         /// What went wrong last.
         error: String,
     },
+    /// Given up, and the operator said that it is not wanted, or was taken care of.
+    Dropped,
+}
+
+impl DispatchState {
+    /// Whether it was given up and waits for the operator.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Failed { .. } | Self::Unknown { .. } => true,
+            Self::Cancelled { reason, .. } => *reason == Reason::EventTooOld,
+            Self::Ready
+            | Self::Calling { .. }
+            | Self::Started { .. }
+            | Self::Triggered { .. }
+            | Self::InDoubt { .. }
+            | Self::Dropped => false,
+        }
+    }
 }
 
 /// A run that a dispatch started, as GitHub returned it.

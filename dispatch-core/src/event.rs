@@ -85,6 +85,10 @@ pub struct WorkflowRun {
     pub head_sha: CommitSha,
     /// Where the commit came from.
     pub head: Head,
+    /// Whose doing the run's first attempt is, where GitHub says so: an App's runs are its bot's, also when somebody runs
+    /// them again.
+    #[serde(default)]
+    pub actor: Option<Login>,
     /// The run's page (`html_url`). At most 1,024 characters; it is shown and passed on, never requested.
     pub url: String,
     /// When this attempt started.

@@ -109,18 +109,36 @@ pub enum FactBody {
     DeliveryParked {
         /// What it is about.
         delivery: DeliverySummary,
+        /// The stable code, where it was a decision: too old.
+        #[serde(default)]
+        reason: Option<Reason>,
         /// What went wrong last.
         error: String,
     },
-    /// A parked delivery was delivered again, and will be decided about after all.
+    /// A parked delivery was delivered again, or the operator wants it: it will be decided about after all.
     DeliveryReopened {
         /// What it is about.
         delivery: DeliverySummary,
+        /// When it had been parked.
+        #[serde(default)]
+        parked_at: Option<Timestamp>,
+    },
+    /// The operator said that a parked delivery is not wanted.
+    DeliveryDropped {
+        /// What it is about.
+        delivery: DeliverySummary,
+        /// When it had been parked.
+        parked_at: Option<Timestamp>,
     },
     /// GitHub started it.
     DispatchTriggered {
         /// The run, where GitHub said so.
         run: Option<StartedRun>,
+    },
+    /// The run of a dispatch was found among the target's runs.
+    DispatchRunFound {
+        /// The run.
+        run: StartedRun,
     },
     /// The dispatch has to wait.
     DispatchPutBack {
@@ -140,6 +158,21 @@ pub enum FactBody {
     DispatchInDoubt {
         /// What went wrong.
         error: String,
+    },
+    /// Nobody knows whether GitHub did it, and looking cannot tell.
+    DispatchUnknown {
+        /// Why it cannot be told.
+        error: String,
+    },
+    /// The operator wants a parked dispatch to be tried again.
+    DispatchRetried {
+        /// When it had been parked.
+        parked_at: Option<Timestamp>,
+    },
+    /// The operator said that a parked dispatch is not wanted, or was taken care of.
+    DispatchDropped {
+        /// When it had been parked.
+        parked_at: Option<Timestamp>,
     },
     /// Decided again before the call, and denied.
     DispatchCancelled {
@@ -166,10 +199,15 @@ impl FactBody {
             Self::DeliveryPutBack { .. } => "dispatch.delivery.put_back",
             Self::DeliveryParked { .. } => "dispatch.delivery.parked",
             Self::DeliveryReopened { .. } => "dispatch.delivery.reopened",
+            Self::DeliveryDropped { .. } => "dispatch.delivery.dropped",
             Self::DispatchTriggered { .. } => "dispatch.dispatch.triggered",
+            Self::DispatchRunFound { .. } => "dispatch.dispatch.run_found",
             Self::DispatchPutBack { .. } => "dispatch.dispatch.put_back",
             Self::DispatchRefused { .. } => "dispatch.dispatch.refused",
             Self::DispatchInDoubt { .. } => "dispatch.dispatch.in_doubt",
+            Self::DispatchUnknown { .. } => "dispatch.dispatch.unknown",
+            Self::DispatchRetried { .. } => "dispatch.dispatch.retried",
+            Self::DispatchDropped { .. } => "dispatch.dispatch.dropped",
             Self::DispatchCancelled { .. } => "dispatch.dispatch.cancelled",
             Self::DispatchFailed { .. } => "dispatch.dispatch.failed",
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Conclusion;
-use crate::name::{GitRef, Owner, Repository, WorkflowFile};
+use crate::name::{GitRef, Login, Owner, Repository, WorkflowFile};
 use crate::pattern::{Pattern, PatternSet};
 use crate::quote::{quote, quote_all};
 
@@ -60,6 +60,12 @@ pub struct Guardrails {
     pub max_targets: Limit<usize>,
     /// `DISPATCH_MAX_CHAIN_DEPTH`: how many dispatches may follow from one another, 1 to [`Guardrails::MAX_CHAIN_DEPTH`].
     pub max_chain_depth: Limit<usize>,
+    /// `DISPATCH_MAX_EDGE_RATE`: how often one repository may start one target within an hour, 1 to
+    /// [`Guardrails::MAX_EDGE_RATE`]: the brake for loops that no chain shows, such as those that go through pushes.
+    pub max_edge_rate: Limit<usize>,
+    /// The login of the App's bot, such as `dispatch[bot]`: what it causes starts nothing, except along a chain. None
+    /// while nobody has told; see [`Guardrails::with_app_login`].
+    pub app_login: Option<Login>,
 }
 
 /// Whose events count. A public App can be installed by anybody, so that everybody must be asked for.
@@ -143,11 +149,21 @@ const MAX_CHAIN_DEPTH: Setting = Setting {
     help: "How many dispatches may follow from one another, 1 to 32",
 };
 
+const MAX_EDGE_RATE: Setting = Setting {
+    name: "DISPATCH_MAX_EDGE_RATE",
+    default: "100",
+    help: "How often one repository may start one target within an hour, 1 to 1000000",
+};
+
 impl Guardrails {
     /// A plan is committed in one step of at most 100 writes: one for the delivery, one for its fact, one for each target.
     pub const MAX_TARGETS: usize = 90;
     /// A chain travels with every run that it started, so that it has an end.
     pub const MAX_CHAIN_DEPTH: usize = 32;
+    /// The highest `DISPATCH_MAX_EDGE_RATE`.
+    pub const MAX_EDGE_RATE: usize = 1_000_000;
+    /// How many dispatches may follow from one event, over all of its chain.
+    pub const ROOT_BUDGET: u32 = 100;
 
     /// Every setting that is a limit, in the order of the documentation.
     pub const SETTINGS: &'static [Setting] = &[
@@ -160,6 +176,7 @@ impl Guardrails {
         DEFAULT_REF,
         MAX_TARGETS,
         MAX_CHAIN_DEPTH,
+        MAX_EDGE_RATE,
     ];
 
     /// Reads the limits from settings: name of the environment variable to value. Names that are not limits are left
@@ -188,6 +205,8 @@ impl Guardrails {
             default_ref: read.limit(DEFAULT_REF, |text| text.parse().map_err(expected("a branch or a tag", text)))?,
             max_targets: read.limit(MAX_TARGETS, |text| number(text, Self::MAX_TARGETS))?,
             max_chain_depth: read.limit(MAX_CHAIN_DEPTH, |text| number(text, Self::MAX_CHAIN_DEPTH))?,
+            max_edge_rate: read.limit(MAX_EDGE_RATE, |text| number(text, Self::MAX_EDGE_RATE))?,
+            app_login: None,
         })
     }
 
@@ -198,6 +217,13 @@ impl Guardrails {
         if let Owners::OfTheApp(app_owner) = &mut self.owners.value {
             *app_owner = Some(owner);
         }
+        self
+    }
+
+    /// Tells the login of the App's bot: the App's slug, and `[bot]`.
+    #[must_use]
+    pub fn with_app_login(mut self, login: Login) -> Self {
+        self.app_login = Some(login);
         self
     }
 
@@ -226,6 +252,7 @@ impl Guardrails {
             EffectiveLimit::new(DEFAULT_REF, &self.default_ref, self.default_ref.value.to_string()),
             EffectiveLimit::new(MAX_TARGETS, &self.max_targets, self.max_targets.value.to_string()),
             EffectiveLimit::new(MAX_CHAIN_DEPTH, &self.max_chain_depth, self.max_chain_depth.value.to_string()),
+            EffectiveLimit::new(MAX_EDGE_RATE, &self.max_edge_rate, self.max_edge_rate.value.to_string()),
         ]
     }
 }
@@ -363,6 +390,7 @@ mod tests {
         DEFAULT_DISPATCH_REF = main (default)
         DISPATCH_MAX_TARGETS_PER_RUN = 25 (default)
         DISPATCH_MAX_CHAIN_DEPTH = 8 (default)
+        DISPATCH_MAX_EDGE_RATE = 100 (default)
         ");
     }
 
@@ -390,6 +418,7 @@ mod tests {
         DEFAULT_DISPATCH_REF = release (DEFAULT_DISPATCH_REF)
         DISPATCH_MAX_TARGETS_PER_RUN = 90 (DISPATCH_MAX_TARGETS_PER_RUN)
         DISPATCH_MAX_CHAIN_DEPTH = 1 (DISPATCH_MAX_CHAIN_DEPTH)
+        DISPATCH_MAX_EDGE_RATE = 100 (default)
         ");
     }
 

@@ -14,7 +14,8 @@
 //!    [`explain`] tells it.
 //! 4. What is asked of GitHub: [`request`], with GitHub's limits enforced by construction.
 //! 5. The work: [`delivery`] and [`dispatch`] are its two state machines, [`pipeline`] moves them one step at a time,
-//!    [`retry`] says when to look again.
+//!    [`retry`] says when to look again. [`ledger`] knows the calls that are not settled, [`revocation`] what must not start
+//!    any more, [`report`] what is told about failures, and [`recovery`] what never arrived.
 //! 6. What is remembered: [`fact`]s, and the read models that [`projection`] makes of them.
 //! 7. The outside: [`ports`]. With feature `testing`, `testing` is a GitHub world in memory to test against.
 
@@ -27,6 +28,7 @@ pub mod event;
 pub mod explain;
 pub mod fact;
 pub mod guardrail;
+pub mod ledger;
 pub mod name;
 pub mod pattern;
 pub mod pipeline;
@@ -35,8 +37,11 @@ pub mod ports;
 pub mod projection;
 pub mod quote;
 pub mod reason;
+pub mod recovery;
+pub mod report;
 pub mod request;
 pub mod retry;
+pub mod revocation;
 pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;

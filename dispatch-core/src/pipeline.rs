@@ -40,6 +40,8 @@ pub struct Pipeline {
     pub guardrails: Guardrails,
     /// How patient to be.
     pub retry: RetryPolicy,
+    /// `DISPATCH_SETTLE_SECONDS`: how long GitHub may take to list a run that it started.
+    pub settle: Duration,
     /// `MAX_EVENT_AGE`: how long after its end a run may still start something.
     pub max_event_age: Duration,
 }
@@ -47,6 +49,8 @@ pub struct Pipeline {
 impl Pipeline {
     /// What `MAX_EVENT_AGE` is where nobody sets it: a day.
     pub const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+    /// What `DISPATCH_SETTLE_SECONDS` is where nobody sets it: five minutes.
+    pub const DEFAULT_SETTLE: Duration = Duration::from_secs(5 * 60);
 }
 
 /// A request to the webhook endpoint.

@@ -1,9 +1,13 @@
 //! The outside, in this crate's words. Adapters implement these traits; no vendor type appears in a signature.
 
+pub mod delivery_log;
 pub mod github;
+pub mod issues;
 pub mod policies;
 pub mod store;
 
+pub use delivery_log::DeliveryLogPort;
 pub use github::{GitHubError, GitHubPort};
+pub use issues::IssuePort;
 pub use policies::{BoundedPolicyMemory, PolicyMemory};
 pub use store::{StoreError, StorePort};

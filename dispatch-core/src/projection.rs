@@ -3,6 +3,7 @@
 //! | view | partition | one row for each | body |
 //! |---|---|---|---|
 //! | [`DELIVERIES`] | [`EVERYTHING`] | delivery, by the time it was accepted | [`DeliveryRow`] |
+//! | [`PARKED`] | [`EVERYTHING`] | delivery or dispatch that was given up and waits for the operator | [`ParkedRow`] |
 //! | [`JOURNEY`] | [`journey_partition`] of a delivery | fact about it or its dispatches, by time | [`Fact`] |
 //!
 //! Next to the rows there are [`Counter`]s. Every update comes from one fact alone, so that facts may arrive in any order.
@@ -15,11 +16,14 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::decide::{Plan, Verdict};
 use crate::delivery::{DeliveryKey, DeliverySummary};
-use crate::fact::{Fact, FactBody};
+use crate::fact::{Fact, FactBody, Subject};
 use crate::reason::Reason;
 
 /// The view with one row for each delivery, newest first. Its only partition is [`EVERYTHING`].
 pub const DELIVERIES: &str = "deliveries";
+/// The view with one row for each delivery or dispatch that was given up and that nobody has acted on, newest first. Its
+/// only partition is [`EVERYTHING`].
+pub const PARKED: &str = "parked";
 /// The view with one row for each fact of a delivery's journey. Its partitions are [`journey_partition`]s.
 pub const JOURNEY: &str = "journey";
 /// The partition of a view that has only one.
@@ -39,6 +43,7 @@ pub fn project(fact: &Fact) -> Vec<Update> {
         let sort = format!("{}~{}", sortable(row.delivery.received_at), fact.subject.delivery);
         ViewRow::new(DELIVERIES, EVERYTHING.to_owned(), sort, u64::from(fact.sequence), &row).map(Update::Put)
     }));
+    updates.extend(parked_update(fact));
     // Where times are equal, what happened to the delivery comes before what happened to its dispatches.
     let about = u8::from(fact.subject.dispatch.is_some());
     let sort = format!("{}~{about}~{:010}~{}", sortable(fact.time), fact.sequence, fact.subject);
@@ -56,8 +61,19 @@ pub enum Update {
         /// By how much.
         by: u64,
     },
-    /// Puts a row, unless a row of a higher `revision` is there.
+    /// Puts a row, unless a row of a higher `revision` is there or was removed.
     Put(ViewRow),
+    /// Removes a row, unless a row of a higher `revision` is there. What is put later with a lower one does not come back.
+    Remove {
+        /// The read model.
+        view: &'static str,
+        /// The part of it.
+        partition: String,
+        /// The row's place in its partition.
+        sort: String,
+        /// Which fact wins where several write the same row.
+        revision: u64,
+    },
 }
 
 impl Update {
@@ -114,6 +130,19 @@ pub struct DeliveryRow {
     pub updated_at: Timestamp,
 }
 
+/// A row of [`PARKED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedRow {
+    /// What was given up.
+    pub subject: Subject,
+    /// Why, in one word: `refused`, `failed`, `unknown`, a reason's code, or `parked` for a delivery.
+    pub kind: String,
+    /// Why, in a sentence.
+    pub error: String,
+    /// When.
+    pub parked_at: Timestamp,
+}
+
 /// How far a delivery got, in one word and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +167,8 @@ pub enum DeliveryRowState {
         /// What went wrong last.
         error: String,
     },
+    /// It was given up, and the operator said that it is not wanted.
+    Dropped,
 }
 
 /// What is counted. Prints as the counter's name in the store, such as `denied` or `denied:loop_detected`.
@@ -173,6 +204,8 @@ pub enum Counter {
     Refused,
     /// Dispatches of which nobody knows whether GitHub did them.
     InDoubt,
+    /// Dispatches of which looking could not tell either.
+    Unknown,
     /// Dispatches denied before the call.
     Cancelled,
     /// Dispatches certainly not done, and given up.
@@ -181,7 +214,7 @@ pub enum Counter {
 
 impl Counter {
     /// The counters that are not about one reason.
-    pub const TOTALS: [Self; 15] = [
+    pub const TOTALS: [Self; 16] = [
         Self::Received,
         Self::Noted,
         Self::Planned,
@@ -195,6 +228,7 @@ impl Counter {
         Self::DispatchPutBack,
         Self::Refused,
         Self::InDoubt,
+        Self::Unknown,
         Self::Cancelled,
         Self::Failed,
     ];
@@ -214,6 +248,7 @@ impl Counter {
             Self::DispatchPutBack => "dispatch_put_back",
             Self::Refused => "refused",
             Self::InDoubt => "in_doubt",
+            Self::Unknown => "unknown",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
         }
@@ -241,11 +276,16 @@ fn counts(body: &FactBody) -> Vec<(Counter, u64)> {
         FactBody::DeliveryPlanned { plan, already_claimed, .. } => plan_counts(plan, already_claimed.len()),
         FactBody::DeliveryPutBack { .. } => vec![(Counter::PlanPutBack, 1)],
         FactBody::DeliveryParked { .. } => vec![(Counter::Parked, 1)],
-        FactBody::DeliveryReopened { .. } => Vec::new(),
+        FactBody::DeliveryReopened { .. }
+        | FactBody::DeliveryDropped { .. }
+        | FactBody::DispatchRunFound { .. }
+        | FactBody::DispatchRetried { .. }
+        | FactBody::DispatchDropped { .. } => Vec::new(),
         FactBody::DispatchTriggered { .. } => vec![(Counter::Triggered, 1)],
         FactBody::DispatchPutBack { .. } => vec![(Counter::DispatchPutBack, 1)],
         FactBody::DispatchRefused { .. } => vec![(Counter::Refused, 1)],
         FactBody::DispatchInDoubt { .. } => vec![(Counter::InDoubt, 1)],
+        FactBody::DispatchUnknown { .. } => vec![(Counter::Unknown, 1)],
         FactBody::DispatchCancelled { .. } => vec![(Counter::Cancelled, 1)],
         FactBody::DispatchFailed { .. } => vec![(Counter::Failed, 1)],
     }
@@ -295,15 +335,55 @@ fn delivery_row(fact: &Fact) -> Option<DeliveryRow> {
         FactBody::DeliveryPutBack { delivery, until, error } => {
             open(delivery, DeliveryRowState::PutBack { until: *until, error: error.clone() })
         }
-        FactBody::DeliveryParked { delivery, error } => {
+        FactBody::DeliveryParked { delivery, error, .. } => {
             open(delivery, DeliveryRowState::Parked { error: error.clone() })
         }
-        FactBody::DeliveryReopened { delivery } => open(delivery, DeliveryRowState::Received),
+        FactBody::DeliveryReopened { delivery, .. } => open(delivery, DeliveryRowState::Received),
+        FactBody::DeliveryDropped { delivery, .. } => open(delivery, DeliveryRowState::Dropped),
         FactBody::DispatchTriggered { .. }
+        | FactBody::DispatchRunFound { .. }
+        | FactBody::DispatchUnknown { .. }
+        | FactBody::DispatchRetried { .. }
+        | FactBody::DispatchDropped { .. }
         | FactBody::DispatchPutBack { .. }
         | FactBody::DispatchRefused { .. }
         | FactBody::DispatchInDoubt { .. }
         | FactBody::DispatchCancelled { .. }
         | FactBody::DispatchFailed { .. } => None,
     }
+}
+
+/// What a fact changes in [`PARKED`].
+fn parked_update(fact: &Fact) -> Option<Update> {
+    let park = |kind: &str, error: &str| {
+        let row = ParkedRow {
+            subject: fact.subject.clone(),
+            kind: kind.to_owned(),
+            error: error.to_owned(),
+            parked_at: fact.time,
+        };
+        let sort = parked_sort(fact.time, &fact.subject);
+        ViewRow::new(PARKED, EVERYTHING.to_owned(), sort, u64::from(fact.sequence), &row).map(Update::Put)
+    };
+    match &fact.body {
+        FactBody::DeliveryParked { reason, error, .. } => park(reason.map_or("parked", Reason::code), error),
+        FactBody::DispatchRefused { message, .. } => park("refused", message),
+        FactBody::DispatchFailed { error } => park("failed", error),
+        FactBody::DispatchUnknown { error } => park("unknown", error),
+        FactBody::DispatchCancelled { reason: reason @ Reason::EventTooOld, message } => park(reason.code(), message),
+        FactBody::DeliveryReopened { parked_at, .. }
+        | FactBody::DeliveryDropped { parked_at, .. }
+        | FactBody::DispatchRetried { parked_at }
+        | FactBody::DispatchDropped { parked_at } => Some(Update::Remove {
+            view: PARKED,
+            partition: EVERYTHING.to_owned(),
+            sort: parked_sort((*parked_at)?, &fact.subject),
+            revision: u64::from(fact.sequence),
+        }),
+        _ => None,
+    }
+}
+
+fn parked_sort(parked_at: Timestamp, subject: &Subject) -> String {
+    format!("{}~{subject}", sortable(parked_at))
 }

@@ -10,7 +10,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::name::{Branch, CommitSha, Owner, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef};
+use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
 use dispatch_core::request::DispatchRequest;
 use http::{Method, StatusCode, Uri};
 use secrecy::SecretString;
@@ -218,9 +218,15 @@ impl GitHubPort for GitHub {
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
-        let started = self.start(repository, request).await;
+        let started = self.start(repository, request, not_after).await;
         started.inspect_err(|error| tell("dispatch", &repository.name, error))
+    }
+
+    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
+        let listed = self.list_runs(repository, since).await;
+        listed.inspect_err(|error| tell("runs_since", &repository.name, error))
     }
 }
 

@@ -23,6 +23,7 @@ impl GitHub {
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        _not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
         let (permission, path, body) = match request {
             DispatchRequest::Workflow(request) => (
@@ -49,6 +50,16 @@ impl GitHub {
             return Ok(started(&answer));
         }
         Err(answer::failure(&answer, Effect::Write, Timestamp::now()))
+    }
+}
+
+impl GitHub {
+    pub(crate) async fn list_runs(
+        &self,
+        _repository: &RepositoryRef,
+        _since: Timestamp,
+    ) -> Result<dispatch_core::ports::github::RunListing, GitHubError> {
+        Err(GitHubError::Unavailable("runs cannot be listed yet".to_owned()))
     }
 }
 

@@ -94,7 +94,7 @@ impl<'a> Asked<'a> {
                 let inputs = [(input.to_owned(), "production".to_owned())].into();
                 let request =
                     WorkflowDispatch::new(workflow.parse().unwrap(), git_ref.parse().unwrap(), inputs).unwrap();
-                told(self.port.dispatch(&app, &DispatchRequest::Workflow(request)).await)
+                told(self.port.dispatch(&app, &DispatchRequest::Workflow(request), Timestamp::MAX).await)
             }
         }
     }

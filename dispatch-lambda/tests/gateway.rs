@@ -39,6 +39,7 @@ fn service() -> Service {
         policies: Arc::new(BoundedPolicyMemory::new(10)),
         guardrails: Guardrails::from_settings(&BTreeMap::new()).unwrap(),
         retry: RetryPolicy::default(),
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
     };
     Service::new(pipeline, SECRET.parse().unwrap())

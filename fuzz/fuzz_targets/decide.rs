@@ -172,6 +172,7 @@ fn event(choices: &mut Choices<'_>) -> Event {
             7 => Head::Fork(RepositoryId(99)),
             _ => Head::SameRepository,
         },
+        actor: None,
         url: "https://github.example/run/1".to_owned(),
         started_at: None,
         updated_at: "2026-01-02T03:04:05Z".parse().expect("a time"),

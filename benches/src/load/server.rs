@@ -47,6 +47,7 @@ async fn start(settings: Settings) -> Result<(SocketAddr, Workers)> {
         policies: Arc::new(BoundedPolicyMemory::new(10_000)),
         guardrails: Guardrails::from_settings(&owners)?,
         retry: RetryPolicy::default(),
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
     };
     let workers = Workers::start(pipeline.clone(), WorkerOptions::default());

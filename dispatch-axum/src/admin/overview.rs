@@ -164,6 +164,7 @@ fn pill(state: &DeliveryRowState, allowed: u64, denied: u64) -> Pill {
         DeliveryRowState::Skipped(_) => ("nothing to do", "quiet"),
         DeliveryRowState::PutBack { .. } => ("waiting", "warn"),
         DeliveryRowState::Parked { .. } => ("given up", "bad"),
+        DeliveryRowState::Dropped => ("dropped", "quiet"),
     };
     Pill { word, tone }
 }

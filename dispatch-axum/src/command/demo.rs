@@ -105,6 +105,7 @@ impl Stage {
             policies: Arc::new(BoundedPolicyMemory::new(100)),
             guardrails: Guardrails::from_settings(&settings)?,
             retry: RetryPolicy::default(),
+            settle: Pipeline::DEFAULT_SETTLE,
             max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
         };
         let secrets = emulator.webhook_secret().parse().map_err(Failure::work)?;

@@ -72,6 +72,7 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         policies: Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES)),
         guardrails,
         retry: settings.retry,
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: settings.max_event_age,
     };
     let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)

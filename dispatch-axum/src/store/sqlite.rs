@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery};
+use dispatch_core::Timestamp;
+use dispatch_core::name::DeliveryId;
+use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery};
 use dispatch_core::projection::ViewRow;
 use tokio::sync::oneshot;
 
@@ -113,6 +115,19 @@ impl StorePort for SqliteStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.write(|answer| Job::Claim(claim, answer)).await
+    }
+
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        self.read(|answer| Read::Waiting(query, answer)).await
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        let id = id.clone();
+        self.read(|answer| Read::Deliveries(id, answer)).await
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write(|answer| Job::Retire(before, limit, answer)).await
     }
 
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {

@@ -302,6 +302,7 @@ fn pipeline(emulator: &Emulator, folder: &TempDir, settings: &BTreeMap<String, S
         policies: Arc::new(BoundedPolicyMemory::new(10)),
         guardrails: Guardrails::from_settings(settings).unwrap(),
         retry: RetryPolicy { max_retries: 2, base_delay: Duration::from_millis(10) },
+        settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Duration::from_secs(3_600),
     }
 }

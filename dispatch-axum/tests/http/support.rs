@@ -106,6 +106,7 @@ impl Site {
             policies: Arc::new(BoundedPolicyMemory::new(10)),
             guardrails,
             retry: RetryPolicy::default(),
+            settle: Pipeline::DEFAULT_SETTLE,
             max_event_age: Duration::from_secs(86_400),
         };
         let woken = Arc::new(Mutex::new(Vec::new()));

@@ -1,8 +1,8 @@
 //! The loop around the decision, for callers whose lookups do not wait.
 
 use super::{CommitOnBranch, Decided, Edge, EdgeKey, Known, LaneKey, Lookup, Plan, PolicyAnswer, decide};
-use crate::chain::Chain;
-use crate::event::Event;
+use crate::chain::{Chain, Place};
+use crate::event::{Event, EventIdentity};
 use crate::guardrail::Guardrails;
 use crate::name::{Branch, CommitSha, Repository, RunId};
 
@@ -25,6 +25,16 @@ pub trait Answers {
     /// The number of the newest run that a lane has dispatched.
     fn lane(&mut self, _lane: &LaneKey) -> Option<u64> {
         None
+    }
+
+    /// How much of a root's budget other events of its chain have spent, in dispatches.
+    fn root_spent(&mut self, _root: &EventIdentity) -> u32 {
+        0
+    }
+
+    /// How often the event's repository has used this target within the hour.
+    fn edge_uses(&mut self, _target: &Place) -> u32 {
+        0
     }
 
     /// Whether a commit has been on a branch.
@@ -96,6 +106,14 @@ impl Known {
             Lookup::Lane(lane) => {
                 let answer = answers.lane(&lane);
                 self.lanes.insert(lane, answer);
+            }
+            Lookup::RootSpent(root) => {
+                let answer = answers.root_spent(&root);
+                self.root_spent.insert(root, answer);
+            }
+            Lookup::EdgeUses(target) => {
+                let answer = answers.edge_uses(&target);
+                self.edge_uses.insert(target, answer);
             }
             Lookup::CommitOnBranch { repository, branch, sha } => {
                 self.commit_on_branch = Some(answers.commit_on_branch(&repository, &branch, &sha));

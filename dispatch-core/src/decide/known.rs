@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Place};
 use crate::diagnostic::Diagnostics;
+use crate::event::EventIdentity;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId, RunId};
 use crate::policy::{Policy, PolicyPath};
 
@@ -22,6 +23,10 @@ pub enum Lookup {
     Edge(EdgeKey),
     /// The newest run that this lane has dispatched.
     Lane(LaneKey),
+    /// How much of a root's budget other events of its chain have spent.
+    RootSpent(EventIdentity),
+    /// How often the event's repository has used this target within the hour.
+    EdgeUses(Place),
     /// Whether the commit has been on the branch.
     CommitOnBranch {
         /// Where.
@@ -45,6 +50,10 @@ pub struct Known {
     pub edges: BTreeMap<EdgeKey, Option<Edge>>,
     /// Lanes: the number of the newest run dispatched; None: none.
     pub lanes: BTreeMap<LaneKey, Option<u64>>,
+    /// What other events of the chain have spent of the root's budget, in dispatches.
+    pub root_spent: BTreeMap<EventIdentity, u32>,
+    /// How often the event's repository has used the targets within the hour.
+    pub edge_uses: BTreeMap<Place, u32>,
     /// Whether the event's commit has been on the event's branch.
     pub commit_on_branch: Option<CommitOnBranch>,
 }

@@ -11,7 +11,7 @@ use crate::fact::{Fact, FactBody, Subject};
 use crate::name::RepositoryId;
 use crate::ports::GitHubError;
 use crate::ports::github::RepositoryRef;
-use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, Write};
+use crate::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, Stored, Write};
 use crate::reason::Reason;
 use crate::retry::later;
 
@@ -38,11 +38,14 @@ impl Pipeline {
             DispatchState::Ready => self.dispatch_ready(dispatch, version, now).await,
             DispatchState::Calling { since } => {
                 let error = format!("the call that began at {since} has no answer: it was interrupted");
-                self.conclude(dispatch, version, DispatchState::InDoubt { error }, now).await
+                self.conclude(dispatch, version, DispatchState::InDoubt { since, looked_at: None, error }, now).await
             }
             DispatchState::Triggered { .. }
             | DispatchState::Refused { .. }
             | DispatchState::InDoubt { .. }
+            | DispatchState::Started { .. }
+            | DispatchState::Unknown { .. }
+            | DispatchState::Dropped
             | DispatchState::Cancelled { .. }
             | DispatchState::Failed { .. } => Ok(dispatch.state),
         }
@@ -81,7 +84,7 @@ impl Pipeline {
             let request = allowed.request.clone();
             match self.begin(&mut dispatch, version, places, repository.id, now).await {
                 Ok(()) => {
-                    let answer = self.github.dispatch(&repository, &request).await;
+                    let answer = self.github.dispatch(&repository, &request, later(now, CALL_ENDS_WITHIN / 2)).await;
                     return self.store_answer(dispatch, version + 1, answer, now).await;
                 }
                 Err(StoreError::Conflict(key @ (RecordKey::Edge(_) | RecordKey::Lane(_)))) => conflict = Some(key),
@@ -138,7 +141,7 @@ impl Pipeline {
     ) -> Result<DispatchState, StoreError> {
         let state = match answer {
             Ok(run) => DispatchState::Triggered { run },
-            Err(GitHubError::InDoubt(error)) => DispatchState::InDoubt { error },
+            Err(GitHubError::InDoubt(error)) => DispatchState::InDoubt { since: now, looked_at: None, error },
             Err(error @ (GitHubError::Unavailable(_) | GitHubError::Refused { status: 401, .. })) => {
                 dispatch.attempts = dispatch.attempts.saturating_add(1);
                 match self.retry.after_failure(dispatch.attempts, now) {
@@ -235,9 +238,10 @@ impl Pipeline {
     ) -> Result<DispatchState, StoreError> {
         let Some(body) = final_fact(&state) else { return Ok(state) };
         let chain = match (&state, &dispatch.decision.verdict) {
-            (DispatchState::Triggered { run: Some(run) }, Verdict::Allowed(allowed)) => {
-                Some(Record::Run(run.id, allowed.chain.clone()))
-            }
+            (DispatchState::Triggered { run: Some(run) }, Verdict::Allowed(allowed)) => Some(Record::Run(
+                run.id,
+                RunRecord { chain: allowed.chain.clone(), dispatch: dispatch.key.clone(), at: now },
+            )),
             _ => None,
         };
         let fact = dispatch.next_fact(now, body);
@@ -335,10 +339,12 @@ fn callable(dispatch: &Dispatch) -> Option<(RepositoryRef, &Allowed)> {
 /// The fact that tells of a final state.
 fn final_fact(state: &DispatchState) -> Option<FactBody> {
     match state.clone() {
-        DispatchState::Ready | DispatchState::Calling { .. } => None,
+        DispatchState::Ready | DispatchState::Calling { .. } | DispatchState::Dropped => None,
+        DispatchState::Started { .. } => Some(FactBody::DispatchTriggered { run: None }),
+        DispatchState::Unknown { error } => Some(FactBody::DispatchUnknown { error }),
         DispatchState::Triggered { run } => Some(FactBody::DispatchTriggered { run }),
         DispatchState::Refused { message, permission } => Some(FactBody::DispatchRefused { message, permission }),
-        DispatchState::InDoubt { error } => Some(FactBody::DispatchInDoubt { error }),
+        DispatchState::InDoubt { error, .. } => Some(FactBody::DispatchInDoubt { error }),
         DispatchState::Cancelled { reason, message } => Some(FactBody::DispatchCancelled { reason, message }),
         DispatchState::Failed { error } => Some(FactBody::DispatchFailed { error }),
     }

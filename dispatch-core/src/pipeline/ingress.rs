@@ -69,7 +69,7 @@ impl Pipeline {
         let fact = Fact { subject, sequence: 0, time: delivery.received_at, body };
         let record = Record::Delivery(Box::new(delivery));
         let mut writes = vec![Write { record, expected: None }];
-        writes.extend(head.map(|head| Write { record: Record::Head(head), expected: None }));
+        writes.extend(head.map(|head| Write { record: Record::Head(head, fact.time), expected: None }));
         let mut commit = Commit { writes, facts: vec![fact] };
         let mut result = self.store.commit(commit.clone()).await;
         if let Err(StoreError::Conflict(RecordKey::Head(_))) = result {
@@ -95,8 +95,10 @@ impl Pipeline {
         if !matches!(delivery.state, DeliveryState::Parked { .. }) {
             return Ok(ReceiptOutcome::Known(key));
         }
-        let fact = delivery.next_fact(now, FactBody::DeliveryReopened { delivery: delivery.summary() });
+        let fact = delivery
+            .next_fact(now, FactBody::DeliveryReopened { delivery: delivery.summary(), parked_at: delivery.parked_at });
         (delivery.state, delivery.due, delivery.attempts) = (DeliveryState::Received, Some(now), 0);
+        delivery.parked_at = None;
         let write = Write { record: Record::Delivery(delivery), expected: Some(version) };
         match self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await {
             Ok(()) => Ok(ReceiptOutcome::Accepted(key)),
@@ -113,7 +115,17 @@ fn new_delivery(
     due: Option<Timestamp>,
     now: Timestamp,
 ) -> Delivery {
-    Delivery { key: key.clone(), event, received_at: now, state, due, attempts: 0, facts: 1 }
+    Delivery {
+        key: key.clone(),
+        event,
+        received_at: now,
+        state,
+        due,
+        attempts: 0,
+        parked_at: None,
+        renewed_at: None,
+        facts: 1,
+    }
 }
 
 /// What a push proves: this commit was at the head of this branch.

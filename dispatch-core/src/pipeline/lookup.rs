@@ -113,6 +113,20 @@ impl Pipeline {
                 Lookup::Lane(key) => {
                     _ = known.lanes.insert(key, stored.next().flatten().and_then(|stored| stored.record.lane()))
                 }
+                Lookup::RootSpent(root) => {
+                    let spent = match stored.next().flatten().map(|stored| stored.record) {
+                        Some(Record::Root(_, budget)) => budget.spent_by_others(&event.identity()),
+                        _ => 0,
+                    };
+                    known.root_spent.insert(root, spent);
+                }
+                Lookup::EdgeUses(target) => {
+                    let uses = match stored.next().flatten().map(|stored| stored.record) {
+                        Some(Record::Target(_, ledger)) => ledger.uses_by(&event.repository.name, now),
+                        _ => 0,
+                    };
+                    known.edge_uses.insert(target, uses);
+                }
                 Lookup::CommitOnBranch { branch, sha, .. } => match stored.next().flatten() {
                     Some(_) => known.commit_on_branch = Some(CommitOnBranch::Proven),
                     None => questions.push(Question::Commit(branch, sha)),
@@ -284,6 +298,8 @@ fn record_key(event: &Event, lookup: &Lookup) -> Option<RecordKey> {
     match lookup {
         Lookup::Policy(_) => None,
         Lookup::Chain(run) => Some(RecordKey::Run(*run)),
+        Lookup::RootSpent(root) => Some(RecordKey::Root(root.clone())),
+        Lookup::EdgeUses(target) => Some(RecordKey::Target(target.clone())),
         Lookup::Edge(key) => Some(RecordKey::Edge(key.clone())),
         Lookup::Lane(key) => Some(RecordKey::Lane(key.clone())),
         Lookup::CommitOnBranch { branch, sha, .. } => {
@@ -295,7 +311,7 @@ fn record_key(event: &Event, lookup: &Lookup) -> Option<RecordKey> {
 
 fn chain(stored: Option<Option<Stored>>) -> Option<crate::chain::Chain> {
     match stored.flatten()?.record {
-        Record::Run(_, chain) => Some(chain),
+        Record::Run(_, run) => Some(run.chain),
         _ => None,
     }
 }

@@ -99,8 +99,10 @@ impl Pipeline {
             }
             None => {
                 delivery.due = None;
-                delivery.state = DeliveryState::Parked { error: message.clone() };
-                let body = FactBody::DeliveryParked { delivery: delivery.summary(), error: message.clone() };
+                delivery.state = DeliveryState::Parked { reason: None, error: message.clone() };
+                delivery.parked_at = Some(now);
+                let body =
+                    FactBody::DeliveryParked { delivery: delivery.summary(), reason: None, error: message.clone() };
                 (Planned::Parked { error: message }, body)
             }
         };
@@ -149,6 +151,8 @@ fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch>
         due: Some(now),
         attempts: 0,
         waits: 0,
+        doubts: 0,
+        parked_at: None,
         facts: 0,
     };
     plan.allowed().map(|(decision, _)| dispatch(decision)).collect()

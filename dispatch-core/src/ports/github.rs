@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::Timestamp;
 use crate::dispatch::StartedRun;
-use crate::name::{Branch, CommitSha, Repository, RepositoryId};
+use crate::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, WorkflowFile};
 use crate::policy::PolicyPath;
 use crate::request::DispatchRequest;
 
@@ -42,15 +42,85 @@ pub trait GitHubPort: Send + Sync {
         sha: &CommitSha,
     ) -> Result<bool, GitHubError>;
 
-    /// Starts something, with exactly one call that could have an effect. Answers with the run where GitHub names it.
+    /// Starts something, with exactly one call that could have an effect, sent at `not_after` at the latest. Answers with
+    /// the run where GitHub names it.
+    ///
+    /// Whoever looks for the run of a call that was cut off must be able to rely on `not_after`: an implementation looks at
+    /// the clock after everything that may take long - a token, a queue - and right before it sends.
     ///
     /// # Errors
-    /// [`GitHubError`]. With [`GitHubError::InDoubt`] it may have started; with every other error it has not.
+    /// [`GitHubError`]. With [`GitHubError::InDoubt`] it may have started; with every other error it has not. Too late is
+    /// [`GitHubError::Unavailable`].
     async fn dispatch(
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError>;
+
+    /// The runs of a repository that were made at `since` or later, whatever workflow they are of. Listed unfiltered:
+    /// GitHub's filtered lists are known to be stale or empty for a while.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError>;
+
+    /// What is left of GitHub's limits, as far as it is known here: for people and metrics.
+    fn budgets(&self) -> Vec<Budget> {
+        Vec::new()
+    }
+}
+
+/// Runs of a repository, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunListing {
+    /// The runs.
+    pub runs: Vec<ListedRun>,
+    /// Whether these are all of them. False where there were more than an implementation reads.
+    pub complete: bool,
+}
+
+/// A run in a list: as much as it takes to recognise it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRun {
+    /// Its id and its page.
+    pub run: StartedRun,
+    /// The workflow's file in the run's own repository, where GitHub names one.
+    pub workflow: Option<WorkflowFile>,
+    /// What started it, in GitHub's word.
+    pub event: String,
+    /// The branch or the tag that it runs at.
+    pub head_branch: Option<Branch>,
+    /// Whose doing its first attempt is.
+    pub actor: Option<Login>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What is left of GitHub's limits for one installation ("Rate limits for the REST API").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Whose limits these are.
+    pub installation: InstallationId,
+    /// The primary limit, as GitHub's last answer told it; None before the first answer.
+    pub primary: Option<PrimaryLimit>,
+    /// Points that are left of the current minute's.
+    pub points_left: u32,
+    /// Requests that are under way.
+    pub concurrent: u32,
+    /// Until when nothing is sent, because GitHub said so.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// GitHub's primary rate limit: requests for each hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrimaryLimit {
+    /// Requests for each hour (`x-ratelimit-limit`).
+    pub limit: u64,
+    /// Requests left (`x-ratelimit-remaining`).
+    pub remaining: u64,
+    /// When all of them are there again (`x-ratelimit-reset`).
+    pub reset: Timestamp,
 }
 
 /// A repository whose id is known.

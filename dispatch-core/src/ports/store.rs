@@ -5,7 +5,7 @@
 //! The operations are those that SQLite and DynamoDB have in common. A step is one [`Commit`]: all or nothing, at most
 //! [`Commit::MAX_WRITES`] writes, each key once, each with the version that it expects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -13,13 +13,18 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::chain::Chain;
+use crate::chain::{Chain, Place};
 use crate::decide::{Edge, EdgeKey, LaneKey};
 use crate::delivery::{Delivery, DeliveryKey};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchState};
+use crate::event::EventIdentity;
 use crate::fact::Fact;
-use crate::name::{Branch, CommitSha, RepositoryId, RunId};
+use crate::ledger::Ledger;
+use crate::name::{Branch, CommitSha, DeliveryId, RepositoryId, RunId};
 use crate::projection::ViewRow;
+use crate::recovery::Recovery;
+use crate::report::{Report, ReportKey};
+use crate::revocation::Revocation;
 
 /// A durable store. An operation that returned `Ok` survives a crash.
 #[async_trait]
@@ -43,6 +48,27 @@ pub trait StorePort: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError>;
+
+    /// Reads work that waits in a queue, claimed or not, in the order of the keys' text, without claiming it. What begins
+    /// or ends to wait meanwhile may be missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError>;
+
+    /// Reads the deliveries that came under this id: usually one, more where other bodies came under the same id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError>;
+
+    /// Deletes what was done with before that time: records by [`Record::done_at`], facts and rows by their time. At most
+    /// `limit` of each, the oldest first, so that a step is short. Answers how many were deleted: 0, when nothing is left.
+    /// Counters stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Reads rows of a read model, newest first.
     ///
@@ -133,10 +159,50 @@ pub enum Record {
     Edge(EdgeKey, Edge),
     /// The number of the newest run that a lane dispatched.
     Lane(LaneKey, u64),
-    /// A commit that a signed push webhook showed at the head of a branch.
-    Head(HeadKey),
-    /// The chain of a run that was started here.
-    Run(RunId, Chain),
+    /// A commit that a signed push webhook showed at the head of a branch, and when.
+    Head(HeadKey, Timestamp),
+    /// A run that was started here.
+    Run(RunId, RunRecord),
+    /// What is under way at a target.
+    Target(Place, Ledger),
+    /// What the events of a chain have spent of their root's budget.
+    Root(EventIdentity, RootBudget),
+    /// An accepted webhook that says that the App lost access.
+    Revocation(Box<Revocation>),
+    /// What is told about failures.
+    Report(Box<Report>),
+    /// How far GitHub's delivery log was read.
+    Recovery(Box<Recovery>),
+    /// Written to find out whether the store takes writes.
+    Probe(Timestamp),
+}
+
+/// A run that was started here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The way that led to it.
+    pub chain: Chain,
+    /// The dispatch that started it.
+    pub dispatch: DispatchKey,
+    /// When that was recorded.
+    pub at: Timestamp,
+}
+
+/// What the events of a chain have spent of their root's budget.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RootBudget {
+    /// How many dispatches each event of the chain planned. An event that is decided about again does not count twice.
+    pub spent: BTreeMap<EventIdentity, u32>,
+    /// When it was spent last.
+    pub at: Timestamp,
+}
+
+impl RootBudget {
+    /// What was spent by all events but this one.
+    #[must_use]
+    pub fn spent_by_others(&self, event: &EventIdentity) -> u32 {
+        self.spent.iter().filter(|(other, _)| *other != event).fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
 }
 
 impl Record {
@@ -148,8 +214,14 @@ impl Record {
             Self::Dispatch(dispatch) => RecordKey::Dispatch(dispatch.key.clone()),
             Self::Edge(key, _) => RecordKey::Edge(key.clone()),
             Self::Lane(key, _) => RecordKey::Lane(key.clone()),
-            Self::Head(key) => RecordKey::Head(key.clone()),
+            Self::Head(key, _) => RecordKey::Head(key.clone()),
             Self::Run(id, _) => RecordKey::Run(*id),
+            Self::Target(place, _) => RecordKey::Target(place.clone()),
+            Self::Root(root, _) => RecordKey::Root(root.clone()),
+            Self::Revocation(revocation) => RecordKey::Revocation(revocation.key.clone()),
+            Self::Report(report) => RecordKey::Report(report.key.clone()),
+            Self::Recovery(_) => RecordKey::Recovery,
+            Self::Probe(_) => RecordKey::Probe,
         }
     }
 
@@ -178,7 +250,44 @@ impl Record {
                 let held = matches!(dispatch.state, DispatchState::Calling { .. });
                 dispatch.due.map(|due| Work { queue: Queue::Dispatch, lane, due, held })
             }
-            Self::Edge(..) | Self::Lane(..) | Self::Head(_) | Self::Run(..) => None,
+            Self::Revocation(revocation) => {
+                let lane = revocation.lost.account.as_str().to_ascii_lowercase();
+                revocation.due.map(|due| Work { queue: Queue::Plan, lane, due, held: false })
+            }
+            Self::Report(report) => {
+                let lane = report.name.key();
+                report.due.map(|due| Work { queue: Queue::Report, lane, due, held: false })
+            }
+            Self::Edge(..)
+            | Self::Lane(..)
+            | Self::Head(..)
+            | Self::Run(..)
+            | Self::Target(..)
+            | Self::Root(..)
+            | Self::Recovery(_)
+            | Self::Probe(_) => None,
+        }
+    }
+
+    /// When it was done with: retention counts from here. None for what waits, and for what is kept for good.
+    #[must_use]
+    pub fn done_at(&self) -> Option<Timestamp> {
+        if self.work().is_some() {
+            return None;
+        }
+        match self {
+            Self::Delivery(delivery) => Some(delivery.received_at),
+            Self::Dispatch(dispatch) => Some(dispatch.decided_at),
+            Self::Head(_, at) => Some(*at),
+            Self::Run(_, run) => Some(run.at),
+            Self::Root(_, budget) => Some(budget.at),
+            Self::Revocation(revocation) => Some(revocation.received_at),
+            Self::Edge(..)
+            | Self::Lane(..)
+            | Self::Target(..)
+            | Self::Report(_)
+            | Self::Recovery(_)
+            | Self::Probe(_) => None,
         }
     }
 }
@@ -213,6 +322,18 @@ pub enum RecordKey {
     Head(HeadKey),
     /// Of a run that was started here.
     Run(RunId),
+    /// Of a target's ledger.
+    Target(Place),
+    /// Of a root's budget.
+    Root(EventIdentity),
+    /// Of a webhook that says that the App lost access.
+    Revocation(DeliveryKey),
+    /// Of what is told about failures.
+    Report(ReportKey),
+    /// Of the one record about GitHub's delivery log.
+    Recovery,
+    /// Of the one record that is written to try.
+    Probe,
 }
 
 impl fmt::Display for RecordKey {
@@ -233,6 +354,12 @@ impl fmt::Display for RecordKey {
             ),
             Self::Head(HeadKey { repository, branch, sha }) => write!(f, "head/{repository}/{sha}/{branch}"),
             Self::Run(id) => write!(f, "run/{id}"),
+            Self::Target(place) => write!(f, "target/{}:{}", place.repository.key(), place.start),
+            Self::Root(root) => write!(f, "root/{}", root.as_str()),
+            Self::Revocation(key) => write!(f, "revocation/{key}"),
+            Self::Report(ReportKey { repository, workflow }) => write!(f, "report/{repository}/{workflow}"),
+            Self::Recovery => f.write_str("recovery"),
+            Self::Probe => f.write_str("probe"),
         }
     }
 }
@@ -254,8 +381,15 @@ pub struct HeadKey {
 pub enum Queue {
     /// Deliveries to decide about.
     Plan,
-    /// Dispatches to call.
+    /// Dispatches to call, and calls whose outcome is looked for.
     Dispatch,
+    /// Failures to tell.
+    Report,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 3] = [Self::Plan, Self::Dispatch, Self::Report];
 }
 
 /// A request for due work.
@@ -271,6 +405,17 @@ pub struct Claim {
     pub limit: usize,
     /// How many items of one lane may be leased at the same time, those of earlier claims included.
     pub per_lane: usize,
+}
+
+/// A request for work that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingQuery {
+    /// In this queue.
+    pub queue: Queue,
+    /// Only records whose key's text sorts after this one: the way to page.
+    pub after: Option<String>,
+    /// How many records at most.
+    pub limit: usize,
 }
 
 /// A request for rows of a read model.

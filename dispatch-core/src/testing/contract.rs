@@ -19,10 +19,12 @@ use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
 use crate::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
 use crate::fact::{Fact, FactBody, Subject};
+use crate::ledger::{Ledger, OpenCall};
 use crate::name::{Branch, Repository, RepositoryId, RunId};
 use crate::policy::{PolicyPath, RuleLocation, Start};
 use crate::ports::store::{
-    Claim, Commit, HeadKey, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, Write,
+    Claim, Commit, HeadKey, Queue, Record, RecordKey, RootBudget, RunRecord, StoreError, StorePort, Stored, ViewQuery,
+    Write,
 };
 use crate::projection::{Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EVERYTHING, JOURNEY, journey_partition};
 use crate::reason::Reason;
@@ -61,14 +63,17 @@ async fn records_come_back_as_they_were_written(store: &impl StorePort) {
     };
     let edge = EdgeKey { source: repository("acme/api"), target: repository("acme/web") };
     let head = HeadKey { repository: RepositoryId(7), branch, sha: sha() };
-    let chain = Chain::root(event("acme/api", 1).identity(), place("acme/api", "ci.yml"));
     let records = [
         Record::Delivery(Box::new(delivery("acme/api", 1, NOW))),
         Record::Dispatch(Box::new(dispatch("acme/web", 1, NOW))),
         Record::Edge(edge, Edge { source: RepositoryId(7), target: RepositoryId(u64::from(u32::MAX) + 8) }),
         Record::Lane(lane, 41),
-        Record::Head(head),
-        Record::Run(RunId(30_433_642_000), chain.then(place("acme/web", "cd.yml"))),
+        Record::Head(head, NOW),
+        Record::Run(RunId(30_433_642_000), run_record()),
+        Record::Target(place("acme/web", "cd.yml"), ledger()),
+        Record::Root(event("acme/api", 1).identity(), RootBudget::default()),
+        Record::Recovery(Box::default()),
+        Record::Probe(NOW),
     ];
     let writes = records.iter().map(|record| Write { record: record.clone(), expected: None }).collect();
     store.commit(Commit { writes, facts: Vec::new() }).await.expect("new records are written");
@@ -112,7 +117,7 @@ async fn a_conflict_undoes_the_whole_step(store: &impl StorePort) {
 }
 
 async fn a_step_has_its_limits(store: &impl StorePort) {
-    let write = |n| Write { record: Record::Run(RunId(n), chain()), expected: None };
+    let write = |n| Write { record: Record::Run(RunId(n), run_record()), expected: None };
     let twice = Commit { writes: vec![write(1), write(1)], facts: Vec::new() };
     assert!(matches!(store.commit(twice).await, Err(StoreError::Illegal(_))), "a key twice in one step");
     let too_large = Commit { writes: (0..=100).map(write).collect(), facts: Vec::new() };
@@ -319,6 +324,7 @@ fn event(name: &str, n: u64) -> Event {
         head_branch: Some("main".parse().expect("a branch")),
         head_sha: sha(),
         head: Head::SameRepository,
+        actor: None,
         url: format!("https://github.com/{name}/actions/runs/{n}"),
         started_at: None,
         updated_at: NOW,
@@ -349,6 +355,8 @@ fn delivery(name: &str, n: u64, due: Timestamp) -> Delivery {
         state: DeliveryState::Received,
         due: Some(due),
         attempts: 0,
+        parked_at: None,
+        renewed_at: None,
         facts: 1,
     }
 }
@@ -364,6 +372,19 @@ fn received(delivery: &Delivery) -> Fact {
 
 fn chain() -> Chain {
     Chain::root(event("acme/api", 1).identity(), place("acme/api", "ci.yml"))
+}
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    let dispatch = run_record().dispatch;
+    let git_ref = "release/größe".parse().expect("a ref");
+    ledger.begin(&repository("acme/api"), OpenCall { dispatch, git_ref, since: NOW });
+    ledger
+}
+
+fn run_record() -> RunRecord {
+    let dispatch = DispatchKey { event: event("acme/api", 1).identity(), target: place("acme/web", "cd.yml") };
+    RunRecord { chain: chain(), dispatch, at: NOW }
 }
 
 fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
@@ -389,6 +410,8 @@ fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
         due: Some(due),
         attempts: 0,
         waits: 0,
+        doubts: 0,
+        parked_at: None,
         facts: 0,
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::world::{Access, ApiError, Caller, CompareStatus, Contents, Exchange, MintRequest, World};
+use super::world::{Access, ApiError, Caller, CompareStatus, Contents, Exchange, MintRequest, Run, World};
 use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{MAX_BYTES, PolicyPath};
-use crate::ports::github::{FileRead, FileVersion, RateLimitReset, RepositoryFound, RepositoryRef};
+use crate::ports::github::{
+    FileRead, FileVersion, ListedRun, RateLimitReset, RepositoryFound, RepositoryRef, RunListing,
+};
 use crate::ports::{GitHubError, GitHubPort};
 use crate::request::DispatchRequest;
 
@@ -20,8 +22,11 @@ use crate::request::DispatchRequest;
 #[derive(Debug, Clone)]
 pub struct WorldGitHub {
     world: Arc<Mutex<World>>,
-    tokens: Arc<Mutex<BTreeMap<(Repository, &'static str), Token>>>,
+    tokens: Arc<Mutex<Tokens>>,
 }
+
+/// Tokens, each by the repository, the permission and the access that it was made for.
+type Tokens = BTreeMap<(Repository, &'static str, Access), Token>;
 
 /// A token for one repository and one permission, and the repository that it turned out to be for.
 #[derive(Debug, Clone)]
@@ -52,7 +57,7 @@ impl WorldGitHub {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tokens(&self) -> MutexGuard<'_, BTreeMap<(Repository, &'static str), Token>> {
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,7 +69,7 @@ impl WorldGitHub {
         permission: &'static str,
         access: Access,
     ) -> Result<Token, NoToken> {
-        let key = (repository.clone(), permission);
+        let key = (repository.clone(), permission, access);
         let known = self.tokens().get(&key).filter(|token| token.expires_at > world.now()).cloned();
         let token = match known {
             Some(token) if id.is_none_or(|id| token.found.id == id) => token,
@@ -80,7 +85,7 @@ impl WorldGitHub {
     /// Forgets a token that GitHub does not take any more, so that the next call makes another.
     fn forget_refused(&self, repository: &Repository, permission: &'static str, error: &ApiError) {
         if error.status == 401 {
-            self.tokens().remove(&(repository.clone(), permission));
+            self.tokens().retain(|(name, of, _), _| name != repository || *of != permission);
         }
     }
 }
@@ -161,6 +166,7 @@ impl GitHubPort for WorldGitHub {
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
         let DispatchRequest::Workflow(request) = request;
         let mut world = self.world();
@@ -168,6 +174,9 @@ impl GitHubPort for WorldGitHub {
         let token = self
             .token(&mut world, name, Some(repository.id), "actions", Access::Write)
             .map_err(|error| no_token(error, name))?;
+        if world.now() > not_after {
+            return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
+        }
         let url = format!("/repos/{name}/actions/workflows/{}/dispatches", request.workflow());
         let exchange = world.exchange(Caller::Token(&token.text), "POST", &url, |world| {
             let workflow = request.workflow().as_str();
@@ -184,6 +193,35 @@ impl GitHubPort for WorldGitHub {
                 Err(refusal(error, GitHubError::InDoubt))
             }
             Exchange::Cut => Err(GitHubError::InDoubt(CUT.to_owned())),
+        }
+    }
+
+    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
+        let mut world = self.world();
+        let name = &repository.name;
+        let token = self
+            .token(&mut world, name, Some(repository.id), "actions", Access::Read)
+            .map_err(|error| no_token(error, name))?;
+        let url = format!("/repos/{name}/actions/runs");
+        let exchange = world.exchange(Caller::Token(&token.text), "GET", &url, |world| {
+            let runs = world.repository_runs(&token.text, name)?;
+            let listed = |run: &Run| ListedRun {
+                run: StartedRun { id: run.id, url: world.run_page(run) },
+                workflow: run.workflow.parse().ok(),
+                event: run.event.clone(),
+                head_branch: run.head_branch.parse().ok(),
+                actor: run.actor.parse().ok(),
+                created_at: run.created_at,
+            };
+            Ok((200, runs.into_iter().filter(|run| run.created_at >= since).map(listed).collect()))
+        });
+        match exchange {
+            Exchange::Answered(runs) => Ok(RunListing { runs, complete: true }),
+            Exchange::Refused(error) => {
+                self.forget_refused(name, "actions", &error);
+                Err(refusal(error, GitHubError::Unavailable))
+            }
+            Exchange::Cut => Err(GitHubError::Unavailable(CUT.to_owned())),
         }
     }
 }

@@ -57,6 +57,7 @@ impl Rehearsal {
             policies: Arc::new(BoundedPolicyMemory::new(1_000)),
             guardrails,
             retry: RetryPolicy::default(),
+            settle: Pipeline::DEFAULT_SETTLE,
             max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
         };
         let secrets = "a secret for rehearsals only".parse().map_err(|_| RehearsalError::Secrets)?;

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 
 use crate::Timestamp;
 use crate::fact::Fact;
-use crate::ports::store::{Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, Work};
+use crate::name::DeliveryId;
+use crate::ports::store::{
+    Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Work,
+};
 use crate::projection::{Update, ViewRow, project};
 use crate::retry::later;
 
@@ -22,8 +25,16 @@ struct Inner {
     records: BTreeMap<RecordKey, Entry>,
     facts: Vec<Fact>,
     fact_ids: BTreeSet<String>,
-    rows: BTreeMap<(String, String, String), ViewRow>,
+    rows: BTreeMap<(String, String, String), KeptRow>,
     counters: BTreeMap<String, u64>,
+}
+
+/// A row, or the place of one that was removed.
+#[derive(Debug)]
+struct KeptRow {
+    row: Option<ViewRow>,
+    revision: u64,
+    time: Timestamp,
 }
 
 #[derive(Debug)]
@@ -110,6 +121,61 @@ impl StorePort for MemoryStore {
         Ok(claimed.collect())
     }
 
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        let inner = self.lock();
+        let waits = |entry: &&Entry| entry.work.as_ref().is_some_and(|work| work.queue == query.queue);
+        let waiting = inner.records.iter().filter(|(_, entry)| waits(entry));
+        let mut waiting: Vec<_> = waiting.map(|(key, entry)| (key.to_string(), entry.stored.clone())).collect();
+        waiting.retain(|(key, _)| query.after.as_ref().is_none_or(|after| key > after));
+        waiting.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(waiting.into_iter().map(|(_, stored)| stored).take(query.limit).collect())
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        let inner = self.lock();
+        let of_id = |stored: &&Stored| matches!(&stored.record, Record::Delivery(delivery) if delivery.key.id == *id);
+        Ok(inner.records.values().map(|entry| &entry.stored).filter(of_id).cloned().collect())
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut inner = self.lock();
+        let mut done: Vec<_> = inner
+            .records
+            .iter()
+            .filter_map(|(key, entry)| Some((entry.stored.record.done_at()?, key.clone())))
+            .filter(|(at, _)| *at < before)
+            .collect();
+        done.sort();
+        let mut deleted = 0;
+        for (_, key) in done.into_iter().take(limit) {
+            inner.records.remove(&key);
+            deleted += 1;
+        }
+        let mut old: Vec<_> = inner
+            .rows
+            .iter()
+            .filter(|(_, kept)| kept.time < before)
+            .map(|(key, kept)| (kept.time, key.clone()))
+            .collect();
+        old.sort();
+        for (_, key) in old.into_iter().take(limit) {
+            inner.rows.remove(&key);
+            deleted += 1;
+        }
+        let mut left = limit;
+        let facts = std::mem::take(&mut inner.facts);
+        let (gone, kept): (Vec<_>, Vec<_>) = facts.into_iter().partition(|fact| {
+            let goes = fact.time < before && left > 0;
+            left -= usize::from(goes);
+            goes
+        });
+        for fact in &gone {
+            inner.fact_ids.remove(&fact.id());
+        }
+        inner.facts = kept;
+        Ok(deleted + gone.len())
+    }
+
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
         let inner = self.lock();
         let rows = inner.rows.iter().rev().filter(|((view, partition, sort), _)| {
@@ -117,7 +183,7 @@ impl StorePort for MemoryStore {
                 && *partition == query.partition
                 && query.before.as_ref().is_none_or(|before| sort < before)
         });
-        Ok(rows.take(query.limit).map(|(_, row)| row.clone()).collect())
+        Ok(rows.filter_map(|(_, kept)| kept.row.clone()).take(query.limit).collect())
     }
 
     async fn counters(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
@@ -136,12 +202,19 @@ impl Inner {
                 Update::Count { counter, by } => *self.counters.entry(counter).or_default() += by,
                 Update::Put(row) => {
                     let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
-                    if self.rows.get(&key).is_none_or(|there| there.revision <= row.revision) {
-                        self.rows.insert(key, row);
-                    }
+                    self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: fact.time });
+                }
+                Update::Remove { view, partition, sort, revision } => {
+                    self.keep((view.to_owned(), partition, sort), KeptRow { row: None, revision, time: fact.time });
                 }
             }
         }
         self.facts.push(fact);
+    }
+
+    fn keep(&mut self, key: (String, String, String), row: KeptRow) {
+        if self.rows.get(&key).is_none_or(|there| there.revision <= row.revision) {
+            self.rows.insert(key, row);
+        }
     }
 }

@@ -74,6 +74,8 @@ struct RunPayload<'a> {
     html_url: Option<Text<'a>>,
     run_started_at: Option<Time>,
     updated_at: Option<Time>,
+    #[serde(borrow)]
+    actor: Option<Sender<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -171,6 +173,7 @@ impl RunPayload<'_> {
                 Some(id) if id == repository.id => Head::SameRepository,
                 Some(id) => Head::Fork(id),
             },
+            actor: self.actor.and_then(|actor| actor.login).and_then(|login| login.0.parse().ok()),
             url: if url.chars().count() > Self::MAX_URL_CHARACTERS { String::new() } else { url },
             started_at,
             updated_at: required(self.updated_at.map(|time| time.0).or(started_at), "workflow_run.updated_at")?,

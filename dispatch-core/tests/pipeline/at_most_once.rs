@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::name::{Branch, CommitSha, DeliveryId, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef};
+use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef, RunListing};
 use dispatch_core::ports::store::{Claim, Queue, Record, RecordKey, StorePort};
 use dispatch_core::ports::{GitHubPort, StoreError};
 use dispatch_core::request::DispatchRequest;
@@ -144,8 +145,17 @@ impl GitHubPort for Slow {
         self.others.github.commit_on_branch(at, b, sha).await
     }
 
-    async fn dispatch(&self, at: &RepositoryRef, request: &DispatchRequest) -> Result<Option<StartedRun>, GitHubError> {
-        let answer = self.others.github.dispatch(at, request).await;
+    async fn runs_since(&self, at: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
+        self.others.github.runs_since(at, since).await
+    }
+
+    async fn dispatch(
+        &self,
+        at: &RepositoryRef,
+        request: &DispatchRequest,
+        not_after: Timestamp,
+    ) -> Result<Option<StartedRun>, GitHubError> {
+        let answer = self.others.github.dispatch(at, request, not_after).await;
         self.world.lock().unwrap().advance(Duration::from_secs(600));
         let now = self.world.lock().unwrap().now();
         let claim = Claim { queue: Queue::Dispatch, now, lease: LEASE, limit: 1, per_lane: 1 };

@@ -10,10 +10,12 @@ use dispatch_core::Timestamp;
 use dispatch_core::decide::{Plan, Verdict};
 use dispatch_core::fact::FactBody;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Repository, RunId};
+use dispatch_core::name::{DeliveryId, Repository, RunId};
 use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
 use dispatch_core::ports::BoundedPolicyMemory;
-use dispatch_core::ports::store::{Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery};
+use dispatch_core::ports::store::{
+    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery,
+};
 use dispatch_core::projection::ViewRow;
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::testing::world::{Fault, FaultKind, OutgoingWebhook, RepositoryOptions, RunSpec};
@@ -81,6 +83,7 @@ impl House {
             policies: Arc::new(BoundedPolicyMemory::new(100)),
             guardrails: Guardrails::from_settings(&settings).unwrap(),
             retry: RetryPolicy::default(),
+            settle: Pipeline::DEFAULT_SETTLE,
             max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
         };
         Self { world, store, pipeline, secrets: "a secret".parse().unwrap() }
@@ -276,6 +279,18 @@ impl StorePort for FragileStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.inner.claim(claim).await
+    }
+
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        self.inner.waiting(query).await
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        self.inner.deliveries(id).await
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.retire(before, limit).await
     }
 
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {

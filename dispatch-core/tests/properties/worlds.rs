@@ -149,6 +149,7 @@ fn event() -> impl Strategy<Value = Event> {
                 head_branch: branch.map(|name| name.parse().unwrap()),
                 head_sha: SHA.parse().unwrap(),
                 head,
+                actor: None,
                 url: url.to_owned(),
                 started_at: None,
                 updated_at: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -56,6 +56,7 @@ impl Setup {
             head_branch: Some(branch("main")),
             head_sha: SHA.parse().unwrap(),
             head: Head::SameRepository,
+            actor: None,
             url: "https://github.com/acme/api/actions/runs/7000000001".to_owned(),
             started_at: None,
             updated_at: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -16,7 +16,7 @@ async fn one_repository_one_permission_one_post() {
     let fake = Fake::start().await;
     let url = "https://github.com/acme/app/actions/runs/17";
     fake.answer("POST", DISPATCHES, ok(json!({ "workflow_run_id": 17, "run_url": "x", "html_url": url }))).await;
-    let started = fake.github().dispatch(&app_ref(), &cd()).await.unwrap();
+    let started = fake.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap();
     assert_eq!(started, Some(StartedRun { id: RunId(17), url: url.to_owned() }));
 
     let minted: Value = fake.requests("POST", TOKENS).await[0].body_json().unwrap();
@@ -47,7 +47,7 @@ async fn a_success_is_a_success_whatever_its_body_says() {
     ] {
         let fake = Fake::start().await;
         fake.answer("POST", DISPATCHES, answer).await;
-        assert_eq!(fake.github().dispatch(&app_ref(), &cd()).await, Ok(expected), "{case}");
+        assert_eq!(fake.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(expected), "{case}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn every_other_answer_has_its_class_and_is_one_post() {
     ] {
         let fake = Fake::start().await;
         fake.answer("POST", DISPATCHES, answer).await;
-        assert_eq!(fake.github().dispatch(&app_ref(), &cd()).await, Err(expected.clone()));
+        assert_eq!(fake.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Err(expected.clone()));
         assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 1, "{expected}");
         assert!(fake.requests("POST", "/elsewhere").await.is_empty());
     }
@@ -100,7 +100,7 @@ async fn every_other_answer_has_its_class_and_is_one_post() {
 async fn no_answer_in_time_is_in_doubt() {
     let fake = Fake::start().await;
     fake.answer("POST", DISPATCHES, ResponseTemplate::new(204).set_delay(Duration::from_secs(60))).await;
-    let started = fake.github_with(Duration::from_millis(300)).dispatch(&app_ref(), &cd()).await;
+    let started = fake.github_with(Duration::from_millis(300)).dispatch(&app_ref(), &cd(), Timestamp::MAX).await;
     assert_eq!(started, Err(GitHubError::InDoubt("no answer within 300ms".to_owned())));
     assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 1);
 }
@@ -152,7 +152,7 @@ async fn a_token_that_cannot_be_minted_leaves_no_dispatch_in_doubt() {
         fake.answer("GET", INSTALLATION, ok(json!({ "id": 7 }))).await;
         fake.answer("POST", TOKENS, answer).await;
         fake.answer("POST", DISPATCHES, ResponseTemplate::new(204)).await;
-        assert_eq!(fake.github().dispatch(&app_ref(), &cd()).await, Err(expected), "{case}");
+        assert_eq!(fake.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Err(expected), "{case}");
         assert!(fake.requests("POST", DISPATCHES).await.is_empty(), "{case}");
     }
 }
@@ -163,9 +163,9 @@ async fn a_token_that_ended_early_is_replaced_once_because_401_means_not_done() 
     fake.answer_token("POST", DISPATCHES, "ghs_secret_1", status(401, "Bad credentials")).await;
     fake.answer_token("POST", DISPATCHES, "ghs_secret_2", ResponseTemplate::new(204)).await;
     let github = fake.github();
-    assert_eq!(github.dispatch(&app_ref(), &cd()).await, Ok(None));
+    assert_eq!(github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
     assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 2);
-    assert_eq!(github.dispatch(&app_ref(), &cd()).await, Ok(None));
+    assert_eq!(github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
     assert_eq!(fake.requests("POST", TOKENS).await.len(), 2);
 }
 
@@ -173,7 +173,7 @@ async fn a_token_that_ended_early_is_replaced_once_because_401_means_not_done() 
 async fn a_second_401_is_certainly_not_done_and_not_tried_again() {
     let fake = Fake::start().await;
     fake.answer("POST", DISPATCHES, status(401, "Bad credentials")).await;
-    let error = fake.github().dispatch(&app_ref(), &cd()).await.unwrap_err();
+    let error = fake.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap_err();
     assert!(matches!(&error, GitHubError::Unavailable(_)), "{error}");
     assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 2);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dispatch_core::Timestamp;
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubPort};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ async fn everything() -> Vec<Request> {
     assert!(matches!(by_id.read_file(&app(), Some(ID), PolicyPath::Root, None).await, Ok(FileRead::Found { .. })));
     let sha = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
     assert_eq!(by_id.commit_on_branch(&app_ref(), &"release/1.0".parse().unwrap(), &sha).await, Ok(false));
-    assert_eq!(by_id.dispatch(&app_ref(), &cd()).await, Ok(None));
+    assert_eq!(by_id.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
     fake.server.received_requests().await.unwrap()
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use dispatch_core::Timestamp;
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::GitHubPort;
 use dispatch_github::{GitHub, GitHubOptions, GitHubOptionsError};
@@ -46,7 +47,7 @@ async fn no_secret_is_in_an_error_a_debug_form_or_a_log_line_of_any_level() {
     fake.answer("POST", DISPATCHES, ResponseTemplate::new(502)).await;
     let github = fake.github();
     let read = github.read_file(&app(), None, PolicyPath::Root, None).await.unwrap_err();
-    let dispatched = github.dispatch(&app_ref(), &cd()).await.unwrap_err();
+    let dispatched = github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap_err();
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let signed = fake.requests("GET", INSTALLATION).await[0].headers["authorization"].to_str().unwrap().to_owned();
     let shown = format!("{github:?} {:?} {read:?} {read} {dispatched:?} {written}", options());

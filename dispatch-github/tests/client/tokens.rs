@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dispatch_core::Timestamp;
 use dispatch_core::name::{InstallationId, RepositoryId};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort};
@@ -65,7 +66,7 @@ async fn each_repository_and_each_permission_has_its_own_token() {
     let github = fake.github();
     github.read_file(&app(), None, PolicyPath::Root, None).await.unwrap();
     github.read_file(&"acme/other".parse().unwrap(), None, PolicyPath::Root, None).await.unwrap();
-    github.dispatch(&app_ref(), &cd()).await.unwrap();
+    github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap();
     let used = |request: &wiremock::Request| request.headers["authorization"].to_str().unwrap().to_owned();
     assert_eq!(used(&fake.requests("GET", FILE).await[0]), "Bearer ghs_secret_1");
     assert_eq!(
@@ -132,7 +133,7 @@ async fn a_suspended_installation_is_none() {
     let github = fake.github();
     let read = github.read_file(&app(), None, PolicyPath::Root, None).await;
     assert_eq!(read.unwrap(), FileRead::NotInstalled);
-    assert_eq!(github.dispatch(&app_ref(), &cd()).await, Err(GitHubError::NotInstalled(app())));
+    assert_eq!(github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Err(GitHubError::NotInstalled(app())));
 }
 
 #[tokio::test]

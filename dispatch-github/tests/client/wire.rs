@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use dispatch_core::Timestamp;
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort};
 use dispatch_github::{GitHub, GitHubOptions};
@@ -86,7 +87,7 @@ async fn a_dispatch_that_is_cut_off_is_in_doubt_and_was_sent_once() {
     for answer in ["", "HTTP/1.1 20", "no HTTP at all\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 9\r\n\r\n"]
     {
         let broken = Broken::start(answer).await;
-        let error = broken.github().dispatch(&app_ref(), &cd()).await.unwrap_err();
+        let error = broken.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap_err();
         assert!(matches!(&error, GitHubError::InDoubt(_)), "{answer:?}: {error}");
         assert_eq!(broken.to("/dispatches"), 1, "{answer:?}");
     }
@@ -95,14 +96,14 @@ async fn a_dispatch_that_is_cut_off_is_in_doubt_and_was_sent_once() {
 #[tokio::test]
 async fn a_success_is_a_success_even_if_its_body_never_comes() {
     let broken = Broken::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"workflow_run_id\"").await;
-    assert_eq!(broken.github().dispatch(&app_ref(), &cd()).await, Ok(None));
+    assert_eq!(broken.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
 }
 
 #[tokio::test]
 async fn a_refusal_is_a_refusal_even_if_its_body_never_comes() {
     let broken = Broken::start("HTTP/1.1 422 Nope\r\ncontent-length: 100\r\n\r\n{").await;
     let refused = GitHubError::Refused { status: 422, message: "Unprocessable Entity".to_owned(), permission: None };
-    assert_eq!(broken.github().dispatch(&app_ref(), &cd()).await, Err(refused));
+    assert_eq!(broken.github().dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Err(refused));
 }
 
 #[tokio::test]
@@ -133,7 +134,7 @@ async fn without_a_connection_a_dispatch_was_certainly_not_sent() {
             stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         }
     });
-    let error = github.dispatch(&app_ref(), &cd()).await.unwrap_err();
+    let error = github.dispatch(&app_ref(), &cd(), Timestamp::MAX).await.unwrap_err();
     assert!(matches!(&error, GitHubError::Unavailable(message) if message.contains("refused")), "{error}");
     minting.await.unwrap();
 }

@@ -56,7 +56,8 @@ async fn a_dispatch_starts_a_run_whose_webhooks_follow() {
     let emulator = emulator().await;
     let mut receiver = Receiver::start(202).await;
     emulator.set_webhook_url(&receiver.url);
-    let started = client(&emulator).dispatch(&web(&emulator), &deploy()).await.unwrap().unwrap();
+    let started =
+        client(&emulator).dispatch(&web(&emulator), &deploy(), dispatch_core::Timestamp::MAX).await.unwrap().unwrap();
     assert_eq!(emulator.world().take_dispatches()[0].run, started.id);
     for expected in ["requested", "in_progress", "completed"] {
         let body: serde_json::Value = serde_json::from_slice(&receiver.next().await.body).unwrap();
@@ -87,7 +88,8 @@ async fn a_cut_is_in_doubt_and_never_sent_twice() {
     for (kind, runs) in [(FaultKind::CutBefore, 0), (FaultKind::CutAfter, 1), (FaultKind::status(502), 0)] {
         let emulator = emulator().await;
         emulator.world().faults.push(Fault::once("POST", "/repos/**/dispatches", kind).unwrap());
-        let error = client(&emulator).dispatch(&web(&emulator), &deploy()).await.unwrap_err();
+        let error =
+            client(&emulator).dispatch(&web(&emulator), &deploy(), dispatch_core::Timestamp::MAX).await.unwrap_err();
         assert!(matches!(error, GitHubError::InDoubt(_)), "{error:?}");
         let world = emulator.world();
         assert_eq!(world.runs().count(), runs);

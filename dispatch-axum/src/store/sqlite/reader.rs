@@ -3,15 +3,22 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
-use dispatch_core::ports::store::{Record, StoreError, Stored, ViewQuery};
+use dispatch_core::name::DeliveryId;
+use dispatch_core::ports::store::{Record, StoreError, Stored, ViewQuery, WaitingQuery};
 use dispatch_core::projection::ViewRow;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
+
+use super::writer::queue_name;
 
 /// Something to read, and where to answer.
 pub(super) enum Read {
     /// Records by their keys' text.
     Records(Vec<String>, Sender<Result<Vec<Option<Stored>>, StoreError>>),
+    /// Work that waits.
+    Waiting(WaitingQuery, Sender<Result<Vec<Stored>, StoreError>>),
+    /// Deliveries by their id.
+    Deliveries(DeliveryId, Sender<Result<Vec<Stored>, StoreError>>),
     /// Rows of a read model.
     Rows(ViewQuery, Sender<Result<Vec<ViewRow>, StoreError>>),
     /// Counters by name.
@@ -25,6 +32,8 @@ pub(super) fn run(connection: &Connection, reads: &Mutex<Receiver<Read>>) {
         // Whoever asked may have gone: then nobody misses the answer.
         match next {
             Ok(Read::Records(keys, answer)) => _ = answer.send(records(connection, &keys)),
+            Ok(Read::Waiting(query, answer)) => _ = answer.send(waiting(connection, &query)),
+            Ok(Read::Deliveries(id, answer)) => _ = answer.send(deliveries(connection, &id)),
             Ok(Read::Rows(query, answer)) => _ = answer.send(rows(connection, &query).map_err(unavailable)),
             Ok(Read::Counters(names, answer)) => _ = answer.send(counters(connection, &names).map_err(unavailable)),
             Err(_) => return,
@@ -55,10 +64,36 @@ fn records(connection: &Connection, keys: &[String]) -> Result<Vec<Option<Stored
     keys.iter().map(&mut load).collect()
 }
 
+fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+    let sql = "SELECT key, version, body FROM records
+               WHERE queue = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+    let after = query.after.as_deref().unwrap_or_default();
+    stored(connection, sql, params![queue_name(query.queue), after, query.limit])
+}
+
+fn deliveries(connection: &Connection, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+    // The digits of a digest sort before `;`, which follows `:`.
+    let sql = "SELECT key, version, body FROM records WHERE key > ?1 AND key < ?2 ORDER BY key";
+    stored(connection, sql, params![format!("delivery/{id}:"), format!("delivery/{id};")])
+}
+
+/// The records of a query for key, version and body.
+fn stored(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(unavailable)?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found = statement.query_map(values, read).map_err(unavailable)?;
+    found
+        .map(|row| {
+            let (key, version, body): (String, u64, String) = row.map_err(unavailable)?;
+            Ok(Stored { record: record(&key, &body)?, version })
+        })
+        .collect()
+}
+
 fn rows(connection: &Connection, query: &ViewQuery) -> rusqlite::Result<Vec<ViewRow>> {
     let mut statement = connection.prepare_cached(
         r#"SELECT sort, revision, body FROM rows
-           WHERE view = ?1 AND "partition" = ?2 AND (?3 IS NULL OR sort < ?3) ORDER BY sort DESC LIMIT ?4"#,
+           WHERE view = ?1 AND "partition" = ?2 AND (?3 IS NULL OR sort < ?3) AND body <> '' ORDER BY sort DESC LIMIT ?4"#,
     )?;
     let found = statement.query_map(params![query.view, query.partition, query.before, query.limit], |row| {
         Ok(ViewRow {

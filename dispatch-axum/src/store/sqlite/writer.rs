@@ -20,6 +20,8 @@ pub(super) enum Job {
     Commit(PreparedCommit, Sender<Result<(), StoreError>>),
     /// A claim.
     Claim(Claim, Sender<Result<Vec<Stored>, StoreError>>),
+    /// A step of retention: what was done with before that time, at most so many of each.
+    Retire(Timestamp, usize, Sender<Result<usize, StoreError>>),
 }
 
 /// A step as the tables take it.
@@ -34,6 +36,7 @@ struct PreparedWrite {
     expected: Option<u64>,
     body: String,
     work: Option<Work>,
+    done: Option<i64>,
 }
 
 struct PreparedFact {
@@ -49,7 +52,14 @@ impl PreparedCommit {
         let keys = commit.distinct_keys()?;
         let writes = commit.writes.iter().zip(keys).map(|(write, key)| {
             let body = serde_json::to_string(&write.record).map_err(illegal)?;
-            Ok(PreparedWrite { text: key.to_string(), key, expected: write.expected, body, work: write.record.work() })
+            Ok(PreparedWrite {
+                text: key.to_string(),
+                key,
+                expected: write.expected,
+                body,
+                work: write.record.work(),
+                done: write.record.done_at().map(micros),
+            })
         });
         let facts = commit.facts.iter().map(|fact| {
             let body = serde_json::to_string(fact).map_err(illegal)?;
@@ -68,7 +78,7 @@ pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
         metrics::histogram!("dispatch_store_group_size").record(group.len() as f64);
         // A claim that a power cut undoes only means that the work is claimed again, so that alone it need not reach the
         // disk. The next step that must, takes it along.
-        let must_last = group.iter().any(|job| matches!(job, Job::Commit(..)));
+        let must_last = group.iter().any(|job| !matches!(job, Job::Claim(..)));
         if durable != must_last {
             let level = if must_last { "full" } else { "normal" };
             match connection.pragma_update(None, "synchronous", level) {
@@ -88,6 +98,7 @@ pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
 enum Answer {
     Commit(Result<(), StoreError>, Sender<Result<(), StoreError>>),
     Claim(Result<Vec<Stored>, StoreError>, Sender<Result<Vec<Stored>, StoreError>>),
+    Retire(Result<usize, StoreError>, Sender<Result<usize, StoreError>>),
 }
 
 impl Answer {
@@ -97,6 +108,7 @@ impl Answer {
         match self {
             Self::Commit(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
             Self::Claim(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
+            Self::Retire(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
         }
     }
 }
@@ -106,6 +118,7 @@ fn refuse(group: Vec<Job>, error: &StoreError) {
         match job {
             Job::Commit(_, sender) => _ = sender.send(Err(error.clone())),
             Job::Claim(_, sender) => _ = sender.send(Err(error.clone())),
+            Job::Retire(_, _, sender) => _ = sender.send(Err(error.clone())),
         }
     }
 }
@@ -123,6 +136,10 @@ fn write_group(connection: &mut Connection, group: Vec<Job>) {
                 Answer::Commit(in_savepoint(&transaction, |c| write_step(c, &commit, &mut counts)), sender)
             }
             Job::Claim(claim, sender) => Answer::Claim(in_savepoint(&transaction, |c| take_work(c, &claim)), sender),
+            Job::Retire(before, limit, sender) => {
+                let retired = |c: &Connection| retire(c, micros(before), limit).map_err(unavailable);
+                Answer::Retire(in_savepoint(&transaction, retired), sender)
+            }
         })
         .collect();
     let result = add_counts(&transaction, &counts).and_then(|()| transaction.commit());
@@ -170,7 +187,12 @@ fn write_step(
             for update in &fact.updates {
                 match update {
                     Update::Count { counter, by } => counted.push((counter, by)),
-                    Update::Put(row) => put_row(connection, row).map_err(unavailable)?,
+                    Update::Put(row) => put_row(connection, row, fact.time).map_err(unavailable)?,
+                    Update::Remove { view, partition, sort, revision } => {
+                        let (view, partition, sort) = ((*view).to_owned(), partition.clone(), sort.clone());
+                        let gone = ViewRow { view, partition, sort, revision: *revision, body: String::new() };
+                        put_row(connection, &gone, fact.time).map_err(unavailable)?;
+                    }
                 }
             }
         }
@@ -190,16 +212,17 @@ fn write_record(connection: &Connection, write: &PreparedWrite) -> rusqlite::Res
     let changed = match write.expected {
         None => connection
             .prepare_cached(
-                "INSERT INTO records (key, version, body, queue, lane, due, leased) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO records (key, version, body, queue, lane, due, leased, done)
+                 VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (key) DO NOTHING",
             )?
-            .execute(params![write.text, write.body, queue, lane, due, held])?,
+            .execute(params![write.text, write.body, queue, lane, due, held, write.done])?,
         Some(version) => connection
             .prepare_cached(
-                "UPDATE records SET version = version + 1, body = ?2, queue = ?3, lane = ?4, due = ?5, leased = ?6
-                 WHERE key = ?1 AND version = ?7",
+                "UPDATE records SET version = version + 1, body = ?2, queue = ?3, lane = ?4, due = ?5, leased = ?6, done = ?7
+                 WHERE key = ?1 AND version = ?8",
             )?
-            .execute(params![write.text, write.body, queue, lane, due, held, version])?,
+            .execute(params![write.text, write.body, queue, lane, due, held, write.done, version])?,
     };
     Ok(changed == 1)
 }
@@ -210,11 +233,13 @@ fn add_fact(connection: &Connection, fact: &PreparedFact) -> rusqlite::Result<bo
     Ok(connection.prepare_cached(sql)?.execute(params![fact.id, fact.time, fact.body])? == 1)
 }
 
-fn put_row(connection: &Connection, row: &ViewRow) -> rusqlite::Result<()> {
-    let sql = r#"INSERT INTO rows (view, "partition", sort, revision, body) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (view, "partition", sort) DO UPDATE SET revision = excluded.revision, body = excluded.body
+fn put_row(connection: &Connection, row: &ViewRow, time: i64) -> rusqlite::Result<()> {
+    let sql = r#"INSERT INTO rows (view, "partition", sort, revision, body, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (view, "partition", sort)
+                 DO UPDATE SET revision = excluded.revision, body = excluded.body, time = excluded.time
                  WHERE revision <= excluded.revision"#;
-    connection.prepare_cached(sql)?.execute(params![row.view, row.partition, row.sort, row.revision, row.body])?;
+    let values = params![row.view, row.partition, row.sort, row.revision, row.body, time];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
@@ -225,6 +250,19 @@ fn add_counts(connection: &Connection, counts: &BTreeMap<String, u64>) -> rusqli
         connection.prepare_cached(sql)?.execute(params![counter, by])?;
     }
     Ok(())
+}
+
+/// Deletes what was done with before that time, the oldest first.
+fn retire(connection: &Connection, before: i64, limit: usize) -> rusqlite::Result<usize> {
+    let mut deleted = 0;
+    for sql in [
+        "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE done < ?1 ORDER BY done LIMIT ?2)",
+        "DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE time < ?1 ORDER BY time LIMIT ?2)",
+        "DELETE FROM facts WHERE position IN (SELECT position FROM facts WHERE time < ?1 ORDER BY time LIMIT ?2)",
+    ] {
+        deleted += connection.prepare_cached(sql)?.execute(params![before, limit])?;
+    }
+    Ok(deleted)
 }
 
 fn take_work(connection: &Connection, claim: &Claim) -> Result<Vec<Stored>, StoreError> {
@@ -302,10 +340,11 @@ fn lanes(connection: &Connection, queue: &str) -> rusqlite::Result<Vec<String>> 
     found.collect()
 }
 
-fn queue_name(queue: Queue) -> &'static str {
+pub(super) fn queue_name(queue: Queue) -> &'static str {
     match queue {
         Queue::Plan => "plan",
         Queue::Dispatch => "dispatch",
+        Queue::Report => "report",
     }
 }
 
@@ -323,9 +362,7 @@ mod tests {
 
     fn put(run: u64, length: usize) -> (Job, Receiver<Result<(), StoreError>>) {
         let root = "x".repeat(length);
-        let chain = format!(
-            r#"{{"run":[{run},{{"root":"{root}","places":[{{"repository":"acme/api","start":{{"workflow":"ci.yml"}}}}]}}]}}"#
-        );
+        let chain = format!(r#"{{"root":["{root}{run}",{{"spent":{{}},"at":"2026-01-01T00:00:00Z"}}]}}"#);
         let record: Record = serde_json::from_str(&chain).unwrap();
         let commit = Commit { writes: vec![Write { record, expected: None }], facts: Vec::new() };
         let (sender, receiver) = channel();

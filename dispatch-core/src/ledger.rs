@@ -1,0 +1,68 @@
+//! What is under way at one target: the calls that are not settled, and how often each source used it within the hour.
+//!
+//! A call enters the ledger with the commit that it begins with, and leaves it with the commit that settles it. So whoever
+//! looks for the run of a call in doubt knows every other call that a run could be of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::dispatch::DispatchKey;
+use crate::name::{GitRef, Repository};
+use crate::retry::later;
+
+/// The ledger of one target: a repository, and the workflow or the event that is started there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The calls that are not settled, in the order in which they began: being made, in doubt, or done without a run's id.
+    pub calls: Vec<OpenCall>,
+    /// How often each source repository used the target within its current hour.
+    pub uses: BTreeMap<Repository, Uses>,
+}
+
+/// A call that began and is not settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCall {
+    /// Whose call it is.
+    pub dispatch: DispatchKey,
+    /// Where the run was asked to run.
+    pub git_ref: GitRef,
+    /// When it began: no run of it is older.
+    pub since: Timestamp,
+}
+
+/// How often something was used within an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    /// When the hour began.
+    pub since: Timestamp,
+    /// How often, since then.
+    pub count: u32,
+}
+
+impl Ledger {
+    /// The most calls of one target that may be open. Further dispatches wait until some are settled.
+    pub const MAX_OPEN_CALLS: usize = 50;
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    /// How often a source used the target within the hour.
+    #[must_use]
+    pub fn uses_by(&self, source: &Repository, now: Timestamp) -> u32 {
+        self.uses.get(source).filter(|uses| now < later(uses.since, Self::HOUR)).map_or(0, |uses| uses.count)
+    }
+
+    /// Enters a call, and counts it for its source.
+    pub fn begin(&mut self, source: &Repository, call: OpenCall) {
+        let now = call.since;
+        self.uses.retain(|_, uses| now < later(uses.since, Self::HOUR));
+        self.uses.entry(source.clone()).or_insert(Uses { since: now, count: 0 }).count += 1;
+        self.calls.push(call);
+    }
+
+    /// Takes a call out that is settled.
+    pub fn settle(&mut self, dispatch: &DispatchKey) {
+        self.calls.retain(|call| call.dispatch != *dispatch);
+    }
+}
