@@ -14,7 +14,7 @@ use dispatch_core::testing::contract::store_contract;
 
 fn record(run: u64) -> Record {
     let place: Place = serde_json::from_str(r#"{"repository": "acme/api", "start": {"workflow": "ci.yml"}}"#).unwrap();
-    let root = serde_json::from_str(r#""workflow_run:1:2:3""#).unwrap();
+    let root: dispatch_core::event::EventIdentity = serde_json::from_str(r#""workflow_run:1:2:3""#).unwrap();
     let dispatch = DispatchKey { event: root.clone(), target: place.clone() };
     Record::Run(RunId(run), RunRecord { chain: Chain::root(root, place), dispatch, at: Timestamp::UNIX_EPOCH })
 }

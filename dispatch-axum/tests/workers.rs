@@ -17,7 +17,7 @@ use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::pipeline::{Pipeline, ReceiptOutcome, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef};
+use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::store::Queue;
 use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort};
 use dispatch_core::projection::Counter;
@@ -43,6 +43,10 @@ impl SlowGitHub {
 
 #[async_trait]
 impl GitHubPort for SlowGitHub {
+    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
+        self.world.runs_since(repository, since).await
+    }
+
     async fn read_file(
         &self,
         repository: &Repository,
@@ -72,12 +76,13 @@ impl GitHubPort for SlowGitHub {
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
+        not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
         self.wait().await;
         if self.stuck.as_ref() == Some(&repository.name) {
             std::future::pending::<()>().await;
         }
-        self.world.dispatch(repository, request).await
+        self.world.dispatch(repository, request, not_after).await
     }
 }
 

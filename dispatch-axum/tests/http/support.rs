@@ -13,9 +13,10 @@ use axum::http::{Request, StatusCode, header};
 use dispatch_axum::{Service, router};
 use dispatch_core::Timestamp;
 use dispatch_core::guardrail::Guardrails;
+use dispatch_core::name::DeliveryId;
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::ports::policies::BoundedPolicyMemory;
-use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery};
+use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
 use dispatch_core::ports::{StoreError, StorePort};
 use dispatch_core::projection::ViewRow;
 use dispatch_core::retry::RetryPolicy;
@@ -65,6 +66,21 @@ impl StorePort for Store {
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.check()?;
         self.rehearsal.store().claim(claim).await
+    }
+
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        self.check()?;
+        self.rehearsal.store().waiting(query).await
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        self.check()?;
+        self.rehearsal.store().deliveries(id).await
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.check()?;
+        self.rehearsal.store().retire(before, limit).await
     }
 
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
