@@ -38,7 +38,11 @@ fn read(github: &WorldGitHub, path: PolicyPath, known: Option<&FileRead>) -> Res
 fn dispatch(github: &WorldGitHub, target: &RepositoryRef) -> Result<bool, GitHubError> {
     let request = WorkflowDispatch::new("cd.yml".parse().unwrap(), "main".parse().unwrap(), BTreeMap::new()).unwrap();
     let request = DispatchRequest::Workflow(request);
-    github.dispatch(target, &request).now_or_never().unwrap().map(|started| started.is_some())
+    github
+        .dispatch(target, &request, dispatch_core::Timestamp::MAX)
+        .now_or_never()
+        .unwrap()
+        .map(|started| started.is_some())
 }
 
 fn order(github: &WorldGitHub, method: &str, path: &str, kind: FaultKind) {
