@@ -189,7 +189,7 @@ impl Pipeline {
             let message = "the event that it follows from is not stored any more".to_owned();
             return Ok(Again::Denied { reason: Reason::EventTooOld, message });
         };
-        let plan = self.decide(&delivery.event, now).await?;
+        let (plan, _) = self.decide(&delivery, now).await?;
         Ok(again(plan, dispatch))
     }
 
@@ -260,7 +260,7 @@ impl Pipeline {
 }
 
 impl Dispatch {
-    fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
+    pub(super) fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
         let sequence = self.facts;
         self.facts += 1;
         let subject = Subject { delivery: self.delivery.clone(), dispatch: Some(self.key.clone()) };

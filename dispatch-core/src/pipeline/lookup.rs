@@ -15,6 +15,7 @@ use crate::Timestamp;
 use crate::decide::{
     CommitOnBranch, Decided, Identity, Known, Lookup, Plan, PolicyAnswer, PolicyFile, Skipped, decide,
 };
+use crate::delivery::Delivery;
 use crate::event::{Event, EventKind};
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{Policy, PolicyPath};
@@ -66,15 +67,15 @@ enum Answer {
 }
 
 impl Pipeline {
-    /// Decides about an event, with everything that the decision asks for.
-    pub(super) async fn decide(&self, event: &Event, now: Timestamp) -> Result<Plan, LookupError> {
-        if let Some(skipped) = self.too_old(event, now) {
-            return Ok(Plan { skipped: Some(skipped), decisions: Vec::new() });
+    /// Decides about a delivery's event, with everything that the decision asks for. Answers with what it learned, too.
+    pub(super) async fn decide(&self, delivery: &Delivery, now: Timestamp) -> Result<(Plan, Known), LookupError> {
+        let (event, mut known) = (&delivery.event, Known::default());
+        if let Some(skipped) = self.too_old(delivery, now) {
+            return Ok((Plan::skipped(skipped), known));
         }
-        let mut known = Known::default();
         for _ in 0..MAX_ROUNDS {
             match decide(event, &known, &self.guardrails) {
-                Decided::Plan(plan) => return Ok(plan),
+                Decided::Plan(plan) => return Ok((plan, known)),
                 Decided::Need(lookups) => self.look_up(event, lookups, &mut known, now).await?,
             }
         }
@@ -82,10 +83,12 @@ impl Pipeline {
         Err(GitHubError::Unavailable(problem).into())
     }
 
-    /// Why an event is not wanted any more. The decision itself knows no time.
-    fn too_old(&self, event: &Event, now: Timestamp) -> Option<Skipped> {
-        let EventKind::WorkflowRun(run) = &event.kind else { return None };
-        (now > later(run.updated_at, self.max_event_age)).then(|| {
+    /// Why a delivery's event is not wanted any more. The decision itself knows no time. The age counts from the run's end,
+    /// or from when the operator said that it is wanted nevertheless.
+    pub(super) fn too_old(&self, delivery: &Delivery, now: Timestamp) -> Option<Skipped> {
+        let EventKind::WorkflowRun(run) = &delivery.event.kind else { return None };
+        let wanted_at = delivery.renewed_at.map_or(run.updated_at, |renewed| renewed.max(run.updated_at));
+        (now > later(wanted_at, self.max_event_age)).then(|| {
             let hours = self.max_event_age.as_secs_f64() / 3_600.0;
             let message = format!("the run ended at {}, and a run older than {hours} h starts nothing", run.updated_at);
             Skipped { reason: Reason::EventTooOld, message, outbound_rule: None }

@@ -24,8 +24,8 @@ impl Pipeline {
     /// # Errors
     /// [`StoreError`]; nothing was stored, and the delivery comes back when its lease ends.
     pub async fn plan(&self, delivery: Delivery, version: u64, now: Timestamp) -> Result<Planned, StoreError> {
-        match self.decide(&delivery.event, now).await {
-            Ok(plan) => self.store_plan(delivery, version, plan, now).await,
+        match self.decide(&delivery, now).await {
+            Ok((plan, _)) => self.store_plan(delivery, version, plan, now).await,
             Err(LookupError::GitHub(error)) => self.put_plan_back(delivery, version, &error, now).await,
             Err(LookupError::Store(error)) => Err(error),
         }
