@@ -55,7 +55,7 @@ pub struct Dispatch {
     pub source: DispatchSource,
     /// What was decided; always allowed.
     pub decision: Decision,
-    /// When it was decided last. A decision older than 60 seconds is made again before the call.
+    /// When it was decided last. No call is sent more than 60 seconds after that: an older decision is made again.
     pub decided_at: Timestamp,
     /// How far it got.
     pub state: DispatchState,
@@ -100,10 +100,8 @@ pub enum DispatchState {
     },
     /// GitHub did it, and did not say which run it started (GitHub Enterprise Server may not): the run is looked for.
     Started {
-        /// When the call began.
-        since: Timestamp,
-        /// When the target's runs were listed first, and did not tell.
-        looked_at: Option<Timestamp>,
+        /// How far looking got.
+        search: Search,
     },
     /// GitHub did it.
     Triggered {
@@ -119,10 +117,8 @@ pub enum DispatchState {
     },
     /// Nobody knows whether GitHub did it. The target's runs are looked at; it is never repeated blindly.
     InDoubt {
-        /// When the call began.
-        since: Timestamp,
-        /// When the target's runs were listed first, and did not tell.
-        looked_at: Option<Timestamp>,
+        /// How far looking got.
+        search: Search,
         /// What went wrong.
         error: String,
     },
@@ -161,6 +157,25 @@ impl DispatchState {
             | Self::InDoubt { .. }
             | Self::Dropped => false,
         }
+    }
+}
+
+/// The search for the run of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// When the call began.
+    pub since: Timestamp,
+    /// When the target's runs were listed first, and did not tell.
+    pub first_at: Option<Timestamp>,
+    /// Since when every listing was empty: no run that could be the call's.
+    pub empty_since: Option<Timestamp>,
+}
+
+impl Search {
+    /// The search for the run of a call that began then.
+    #[must_use]
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, first_at: None, empty_since: None }
     }
 }
 

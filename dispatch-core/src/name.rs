@@ -301,6 +301,15 @@ checked_text!(
     GitRef, valid_git_ref, "a branch or a tag"
 );
 
+impl GitRef {
+    /// The name without `refs/heads/` or `refs/tags/`: what a run that was started there has as its `head_branch`.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        let text = self.as_str();
+        text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs/tags/")).unwrap_or(text)
+    }
+}
+
 checked_text!(
     /// A commit: 40 lowercase hexadecimal digits.
     CommitSha, |text| text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "a commit (40 lowercase hexadecimal digits)"

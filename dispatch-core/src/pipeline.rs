@@ -12,8 +12,10 @@
 
 mod dispatch;
 mod ingress;
+mod look;
 mod lookup;
 mod plan;
+mod settle;
 
 use std::sync::Arc;
 use std::time::Duration;

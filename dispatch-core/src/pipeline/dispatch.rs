@@ -4,26 +4,34 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::lookup::LookupError;
+use super::settle::Step;
 use crate::Timestamp;
 use crate::decide::{Allowed, Decision, Edge, EdgeKey, Identity, Plan, Verdict};
-use crate::dispatch::{Dispatch, DispatchState, StartedRun};
-use crate::fact::{Fact, FactBody, Subject};
-use crate::name::RepositoryId;
+use crate::dispatch::{Dispatch, DispatchState, Search, StartedRun};
+use crate::ledger::{Ledger, OpenCall};
 use crate::ports::GitHubError;
 use crate::ports::github::RepositoryRef;
-use crate::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, Stored, Write};
+use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, Write};
+use crate::quote::quote;
 use crate::reason::Reason;
+use crate::request::DispatchRequest;
 use crate::retry::later;
 
-/// How long a decision holds. After that, consent may have been withdrawn.
+/// How long before it is sent a call may have been decided. After that, consent may have been withdrawn.
 const DECISION_HOLDS_FOR: Duration = Duration::from_secs(60);
-/// After this long without an answer, the call is given up: nearly always, whoever made it has ended.
+/// How much of that is left for the call itself: its token, its turn, its way.
+const TIME_TO_SEND: Duration = Duration::from_secs(30);
+/// After this long without an answer, the call is given up: nearly always, whoever made it has ended. Longer than a call
+/// that is sent at its latest moment can take.
 const CALL_ENDS_WITHIN: Duration = Duration::from_secs(120);
-/// How often the begin of a call is tried while others change the same edge or lane.
-const MAX_CONFLICTS: usize = 5;
+/// How often the begin of a call is tried while others change the same edge, lane or ledger.
+const MAX_CONFLICTS: usize = 60;
+/// How long a dispatch waits that found too many others at its target.
+const CROWDED: Duration = Duration::from_secs(10);
 
 impl Pipeline {
     /// Stage 3: decides again where the decision is old, commits that the call begins, calls once, and stores the answer.
+    /// A call whose outcome is not known is [looked for](DispatchState::InDoubt) instead.
     ///
     /// # Errors
     /// [`StoreError`]. Before the call, nothing was stored and it comes back; after it, the dispatch comes back as
@@ -34,20 +42,22 @@ impl Pipeline {
         version: u64,
         now: Timestamp,
     ) -> Result<DispatchState, StoreError> {
-        match dispatch.state {
+        match dispatch.state.clone() {
             DispatchState::Ready => self.dispatch_ready(dispatch, version, now).await,
             DispatchState::Calling { since } => {
                 let error = format!("the call that began at {since} has no answer: it was interrupted");
-                self.conclude(dispatch, version, DispatchState::InDoubt { since, looked_at: None, error }, now).await
+                let state = DispatchState::InDoubt { search: Search::new(since), error };
+                self.settle(dispatch, version, Step::To(state), now).await
+            }
+            DispatchState::Started { search } | DispatchState::InDoubt { search, .. } => {
+                self.look(dispatch, version, search, now).await
             }
             DispatchState::Triggered { .. }
             | DispatchState::Refused { .. }
-            | DispatchState::InDoubt { .. }
-            | DispatchState::Started { .. }
             | DispatchState::Unknown { .. }
-            | DispatchState::Dropped
             | DispatchState::Cancelled { .. }
-            | DispatchState::Failed { .. } => Ok(dispatch.state),
+            | DispatchState::Failed { .. }
+            | DispatchState::Dropped => Ok(dispatch.state),
         }
     }
 
@@ -58,10 +68,13 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<DispatchState, StoreError> {
         let was_put_back = dispatch.attempts > 0 || dispatch.waits > 0;
-        let mut holds = !was_put_back && now <= later(dispatch.decided_at, DECISION_HOLDS_FOR);
-        let mut conflict = None;
+        let fresh = later(dispatch.decided_at, DECISION_HOLDS_FOR - TIME_TO_SEND);
+        let mut holds = !was_put_back && dispatch.decided_at <= now && now <= fresh;
         for _ in 0..MAX_CONFLICTS {
             let places = self.places(&dispatch).await?;
+            if let Some(step) = self.held_up(&dispatch, &places.ledger(), now) {
+                return self.settle(dispatch, version, step, now).await;
+            }
             // Since the decision another repository may have been stored behind one of the names.
             if !holds || !places.agree_with(&dispatch) {
                 match self.decide_again(&dispatch, now).await {
@@ -69,9 +82,8 @@ impl Pipeline {
                         (dispatch.decision, dispatch.decided_at, holds) = (*decision, now, true);
                     }
                     Ok(Again::Denied { reason, message }) => {
-                        return self
-                            .conclude(dispatch, version, DispatchState::Cancelled { reason, message }, now)
-                            .await;
+                        let step = Step::To(DispatchState::Cancelled { reason, message });
+                        return self.settle(dispatch, version, step, now).await;
                     }
                     Err(LookupError::GitHub(error)) => return self.wait_to_read(dispatch, version, &error, now).await,
                     Err(LookupError::Store(error)) => return Err(error),
@@ -79,27 +91,50 @@ impl Pipeline {
             }
             let Some((repository, allowed)) = callable(&dispatch) else {
                 let error = "nobody verified which repository is behind the target's name".to_owned();
-                return self.conclude(dispatch, version, DispatchState::Failed { error }, now).await;
+                return self.settle(dispatch, version, Step::To(DispatchState::Failed { error }), now).await;
             };
             let request = allowed.request.clone();
-            match self.begin(&mut dispatch, version, places, repository.id, now).await {
+            match self.begin(&mut dispatch, version, places, &repository, &request, now).await {
                 Ok(()) => {
-                    let answer = self.github.dispatch(&repository, &request, later(now, CALL_ENDS_WITHIN / 2)).await;
-                    return self.store_answer(dispatch, version + 1, answer, now).await;
+                    let not_after = later(dispatch.decided_at, DECISION_HOLDS_FOR);
+                    let answer = self.github.dispatch(&repository, &request, not_after).await;
+                    let step = self.after_call(&dispatch, answer, now);
+                    return self.store_answer(dispatch, version + 1, step, now).await;
                 }
-                Err(StoreError::Conflict(key @ (RecordKey::Edge(_) | RecordKey::Lane(_)))) => conflict = Some(key),
+                Err(StoreError::Conflict(RecordKey::Edge(_) | RecordKey::Lane(_) | RecordKey::Target(_))) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(conflict.map_or_else(|| StoreError::Unavailable("never tried".to_owned()), StoreError::Conflict))
+        let error = "too many others begin a call at the same time".to_owned();
+        self.settle(dispatch, version, Step::Wait { until: later(now, CROWDED), error }, now).await
     }
 
-    /// The edge and the lane of a dispatch, as they are stored.
+    /// The edge, the lane and the target's ledger of a dispatch, as they are stored.
     async fn places(&self, dispatch: &Dispatch) -> Result<Places, StoreError> {
-        let mut keys = vec![RecordKey::Edge(edge_key(dispatch))];
+        let mut keys = vec![RecordKey::Edge(edge_key(dispatch)), RecordKey::Target(dispatch.key.target.clone())];
         keys.extend(dispatch.source.lane.as_ref().map(|(key, _)| RecordKey::Lane(key.clone())));
         let mut loaded = self.store.load(&keys).await?.into_iter();
-        Ok(Places { edge: loaded.next().flatten(), lane: loaded.next().flatten() })
+        let mut next = || loaded.next().flatten();
+        Ok(Places { edge: next(), ledger: next(), lane: next() })
+    }
+
+    /// What keeps a call from beginning now: too many of its target are open, or its source has used it too often.
+    fn held_up(&self, dispatch: &Dispatch, ledger: &Ledger, now: Timestamp) -> Option<Step> {
+        let (uses, most) = (ledger.uses_by(&dispatch.source.name, now), self.guardrails.max_edge_rate.value);
+        if usize::try_from(uses).is_ok_and(|uses| uses >= most) {
+            let message = format!(
+                "{} has started {} of {} {uses} times within the hour, and DISPATCH_MAX_EDGE_RATE is {most}",
+                quote(&dispatch.source.name),
+                quote(&dispatch.key.target.start),
+                quote(&dispatch.key.target.repository),
+            );
+            return Some(Step::To(DispatchState::Cancelled { reason: Reason::EdgeRateExceeded, message }));
+        }
+        let open = ledger.calls.len();
+        (open >= Ledger::MAX_OPEN_CALLS).then(|| {
+            let error = format!("{open} calls of this target have no settled outcome yet");
+            Step::Wait { until: later(now, CROWDED), error }
+        })
     }
 
     /// Commits that the call begins. From here on, GitHub may have done it.
@@ -108,78 +143,91 @@ impl Pipeline {
         dispatch: &mut Dispatch,
         version: u64,
         places: Places,
-        target: RepositoryId,
+        target: &RepositoryRef,
+        request: &DispatchRequest,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut calling = dispatch.clone();
         calling.state = DispatchState::Calling { since: now };
         calling.due = Some(later(now, CALL_ENDS_WITHIN));
-        let mut writes = vec![Write { record: Record::Dispatch(Box::new(calling.clone())), expected: Some(version) }];
-        let edge = Edge { source: dispatch.source.repository, target };
+        let expected = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.version);
+
+        let mut ledger = places.ledger();
+        let DispatchRequest::Workflow(workflow) = request;
+        let call = OpenCall { dispatch: dispatch.key.clone(), git_ref: workflow.git_ref().clone(), since: now };
+        ledger.begin(&dispatch.source.name, call);
+        let mut writes = vec![
+            Write { record: Record::Dispatch(Box::new(calling.clone())), expected: Some(version) },
+            Write { record: Record::Target(dispatch.key.target.clone(), ledger), expected: expected(&places.ledger) },
+        ];
+        let edge = Edge { source: dispatch.source.repository, target: target.id };
         if places.edge() != Some(edge) {
-            let expected = places.edge.as_ref().map(|stored| stored.version);
-            writes.push(Write { record: Record::Edge(edge_key(dispatch), edge), expected });
+            writes.push(Write { record: Record::Edge(edge_key(dispatch), edge), expected: expected(&places.edge) });
         }
         if let Some((key, number)) = &dispatch.source.lane
             && places.lane().is_none_or(|newest| newest < *number)
         {
-            let expected = places.lane.as_ref().map(|stored| stored.version);
-            writes.push(Write { record: Record::Lane(key.clone(), *number), expected });
+            let record = Record::Lane(key.clone(), *number);
+            writes.push(Write { record, expected: expected(&places.lane) });
         }
         self.store.commit(Commit { writes, facts: Vec::new() }).await?;
         *dispatch = calling;
         Ok(())
     }
 
-    /// Stores what GitHub answered.
-    async fn store_answer(
-        &self,
-        mut dispatch: Dispatch,
-        version: u64,
-        answer: Result<Option<StartedRun>, GitHubError>,
-        now: Timestamp,
-    ) -> Result<DispatchState, StoreError> {
-        let state = match answer {
-            Ok(run) => DispatchState::Triggered { run },
-            Err(GitHubError::InDoubt(error)) => DispatchState::InDoubt { since: now, looked_at: None, error },
+    /// What GitHub's answer means.
+    fn after_call(&self, dispatch: &Dispatch, answer: Result<Option<StartedRun>, GitHubError>, now: Timestamp) -> Step {
+        let search = Search::new(now);
+        Step::To(match answer {
+            Ok(Some(run)) => DispatchState::Triggered { run: Some(run) },
+            Ok(None) => DispatchState::Started { search },
+            Err(GitHubError::InDoubt(error)) => DispatchState::InDoubt { search, error },
             Err(error @ (GitHubError::Unavailable(_) | GitHubError::Refused { status: 401, .. })) => {
-                dispatch.attempts = dispatch.attempts.saturating_add(1);
-                match self.retry.after_failure(dispatch.attempts, now) {
-                    Some(until) => return self.put_back(dispatch, version, until, error.to_string(), now).await,
-                    None => DispatchState::Failed { error: error.to_string() },
+                let error = error.to_string();
+                match self.retry.after_failure(dispatch.attempts.saturating_add(1), now) {
+                    Some(until) => return Step::Retry { until, error },
+                    None => DispatchState::Failed { error },
                 }
             }
             Err(GitHubError::Refused { message, permission, .. }) => DispatchState::Refused { message, permission },
             Err(error @ GitHubError::NotInstalled(_)) => {
                 DispatchState::Refused { message: error.to_string(), permission: None }
             }
-            Err(error @ GitHubError::RateLimited { until, .. }) => {
-                dispatch.waits = dispatch.waits.saturating_add(1);
-                let until = self.retry.after_rate_limit(until, dispatch.waits, now);
-                return self.put_back(dispatch, version, until, error.to_string(), now).await;
+            Err(ref error @ GitHubError::RateLimited { until, .. }) => {
+                let until = self.retry.after_rate_limit(until, dispatch.waits.saturating_add(1), now);
+                return Step::Wait { until, error: error.to_string() };
             }
-        };
-        match self.conclude(dispatch, version, state.clone(), now).await {
+        })
+    }
+
+    /// Stores what GitHub answered.
+    async fn store_answer(
+        &self,
+        dispatch: Dispatch,
+        version: u64,
+        step: Step,
+        now: Timestamp,
+    ) -> Result<DispatchState, StoreError> {
+        match self.settle(dispatch, version, step.clone(), now).await {
             // The call took so long that it was given up. Its answer is the truth, and nobody else has it.
-            Err(StoreError::Conflict(key @ RecordKey::Dispatch(_))) => match self.given_up(&key).await? {
-                Some((dispatch, version)) => self.conclude(*dispatch, version, state, now).await,
+            Err(StoreError::Conflict(key @ RecordKey::Dispatch(_))) => match self.given_up(&key, now).await? {
+                Some((dispatch, version)) => self.settle(*dispatch, version, step, now).await,
                 None => Err(StoreError::Conflict(key)),
             },
             result => result,
         }
     }
 
-    /// A dispatch whose call somebody has given up, or is about to.
-    async fn given_up(&self, key: &RecordKey) -> Result<Option<(Box<Dispatch>, u64)>, StoreError> {
+    /// A dispatch whose call that began then somebody has given up, or is about to.
+    async fn given_up(&self, key: &RecordKey, began: Timestamp) -> Result<Option<(Box<Dispatch>, u64)>, StoreError> {
         let loaded = self.store.load(std::slice::from_ref(key)).await?.into_iter().next().flatten();
-        Ok(loaded.and_then(|stored| match stored.record {
-            Record::Dispatch(dispatch)
-                if matches!(dispatch.state, DispatchState::Calling { .. } | DispatchState::InDoubt { .. }) =>
-            {
-                Some((dispatch, stored.version))
-            }
-            _ => None,
-        }))
+        let Some(Stored { record: Record::Dispatch(dispatch), version }) = loaded else { return Ok(None) };
+        let of_this_call = match &dispatch.state {
+            DispatchState::Calling { since } => *since == began,
+            DispatchState::InDoubt { search, .. } => search.since == began,
+            _ => false,
+        };
+        Ok(of_this_call.then_some((dispatch, version)))
     }
 
     /// Decides about the dispatch's event again, with the same function.
@@ -196,75 +244,18 @@ impl Pipeline {
     /// What the decision needs cannot be read: it waits until it can, and is cancelled where asking will not help.
     async fn wait_to_read(
         &self,
-        mut dispatch: Dispatch,
+        dispatch: Dispatch,
         version: u64,
         error: &GitHubError,
         now: Timestamp,
     ) -> Result<DispatchState, StoreError> {
-        dispatch.waits = dispatch.waits.saturating_add(1);
         let message = error.to_string();
-        match self.read_again_at(error, dispatch.waits, now) {
-            Some(until) => self.put_back(dispatch, version, until, message, now).await,
+        let step = match self.read_again_at(error, dispatch.waits.saturating_add(1), now) {
+            Some(until) => Step::Wait { until, error: message },
             // Who may not read any more what the consent was given in, has no consent.
-            None => {
-                let state = DispatchState::Cancelled { reason: Reason::ConsentWithdrawn, message };
-                self.conclude(dispatch, version, state, now).await
-            }
-        }
-    }
-
-    async fn put_back(
-        &self,
-        mut dispatch: Dispatch,
-        version: u64,
-        until: Timestamp,
-        error: String,
-        now: Timestamp,
-    ) -> Result<DispatchState, StoreError> {
-        (dispatch.state, dispatch.due) = (DispatchState::Ready, Some(until));
-        let fact = dispatch.next_fact(now, FactBody::DispatchPutBack { until, error });
-        let write = Write { record: Record::Dispatch(Box::new(dispatch)), expected: Some(version) };
-        self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await?;
-        Ok(DispatchState::Ready)
-    }
-
-    /// Stores a final state with its fact, and for a run that was started its chain.
-    async fn conclude(
-        &self,
-        mut dispatch: Dispatch,
-        version: u64,
-        state: DispatchState,
-        now: Timestamp,
-    ) -> Result<DispatchState, StoreError> {
-        let Some(body) = final_fact(&state) else { return Ok(state) };
-        let chain = match (&state, &dispatch.decision.verdict) {
-            (DispatchState::Triggered { run: Some(run) }, Verdict::Allowed(allowed)) => Some(Record::Run(
-                run.id,
-                RunRecord { chain: allowed.chain.clone(), dispatch: dispatch.key.clone(), at: now },
-            )),
-            _ => None,
+            None => Step::To(DispatchState::Cancelled { reason: Reason::ConsentWithdrawn, message }),
         };
-        let fact = dispatch.next_fact(now, body);
-        (dispatch.state, dispatch.due) = (state.clone(), None);
-        let mut writes = vec![Write { record: Record::Dispatch(Box::new(dispatch)), expected: Some(version) }];
-        writes.extend(chain.map(|record| Write { record, expected: None }));
-        let mut commit = Commit { writes, facts: vec![fact] };
-        let mut result = self.store.commit(commit.clone()).await;
-        if let Err(StoreError::Conflict(RecordKey::Run(_))) = result {
-            // The run has a chain already: GitHub named one run twice. The first chain stands.
-            commit.writes.truncate(1);
-            result = self.store.commit(commit).await;
-        }
-        result.map(|()| state)
-    }
-}
-
-impl Dispatch {
-    pub(super) fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
-        let sequence = self.facts;
-        self.facts += 1;
-        let subject = Subject { delivery: self.delivery.clone(), dispatch: Some(self.key.clone()) };
-        Fact { subject, sequence, time, body }
+        self.settle(dispatch, version, step, now).await
     }
 }
 
@@ -292,20 +283,25 @@ fn again(plan: Plan, dispatch: &Dispatch) -> Again {
         }
     }
     match reason {
-        Reason::EventTooOld => Again::Denied { reason, message },
+        Reason::EventTooOld | Reason::EdgeRateExceeded => Again::Denied { reason, message },
         _ => Again::Denied { reason: Reason::ConsentWithdrawn, message: format!("{message} ({reason})") },
     }
 }
 
-/// The stored edge and lane of a dispatch.
+/// The stored edge, ledger and lane of a dispatch.
 struct Places {
     edge: Option<Stored>,
+    ledger: Option<Stored>,
     lane: Option<Stored>,
 }
 
 impl Places {
     fn edge(&self) -> Option<Edge> {
         self.edge.as_ref()?.record.edge()
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.ledger.as_ref().and_then(|stored| stored.record.ledger()).cloned().unwrap_or_default()
     }
 
     fn lane(&self) -> Option<u64> {
@@ -324,28 +320,12 @@ fn edge_key(dispatch: &Dispatch) -> EdgeKey {
 }
 
 /// Where to call, and what to send: only to a repository that GitHub itself has named.
-fn callable(dispatch: &Dispatch) -> Option<(RepositoryRef, &Allowed)> {
-    match &dispatch.decision.verdict {
-        Verdict::Allowed(allowed) => match allowed.identity {
-            Identity::Verified { id, .. } => {
-                Some((RepositoryRef { id, name: dispatch.key.target.repository.clone() }, allowed))
-            }
-            Identity::Assumed => None,
-        },
-        Verdict::Denied(_) => None,
-    }
-}
-
-/// The fact that tells of a final state.
-fn final_fact(state: &DispatchState) -> Option<FactBody> {
-    match state.clone() {
-        DispatchState::Ready | DispatchState::Calling { .. } | DispatchState::Dropped => None,
-        DispatchState::Started { .. } => Some(FactBody::DispatchTriggered { run: None }),
-        DispatchState::Unknown { error } => Some(FactBody::DispatchUnknown { error }),
-        DispatchState::Triggered { run } => Some(FactBody::DispatchTriggered { run }),
-        DispatchState::Refused { message, permission } => Some(FactBody::DispatchRefused { message, permission }),
-        DispatchState::InDoubt { error, .. } => Some(FactBody::DispatchInDoubt { error }),
-        DispatchState::Cancelled { reason, message } => Some(FactBody::DispatchCancelled { reason, message }),
-        DispatchState::Failed { error } => Some(FactBody::DispatchFailed { error }),
+pub(super) fn callable(dispatch: &Dispatch) -> Option<(RepositoryRef, &Allowed)> {
+    let allowed = dispatch.decision.allowed()?;
+    match allowed.identity {
+        Identity::Verified { id, .. } => {
+            Some((RepositoryRef { id, name: dispatch.key.target.repository.clone() }, allowed))
+        }
+        Identity::Assumed => None,
     }
 }

@@ -237,6 +237,12 @@ impl Record {
         if let Self::Lane(_, number) = self { Some(*number) } else { None }
     }
 
+    /// What is under way, if the record is a target's ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&Ledger> {
+        if let Self::Target(_, ledger) = self { Some(ledger) } else { None }
+    }
+
     /// The queue that the record waits in, if there is something left to do about it.
     #[must_use]
     pub fn work(&self) -> Option<Work> {

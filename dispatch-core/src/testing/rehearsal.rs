@@ -49,6 +49,8 @@ impl Rehearsal {
     /// # Errors
     /// [`RehearsalError::Secrets`], never in practice: the secret is a constant.
     pub fn new(world: World, guardrails: Guardrails) -> Result<Self, RehearsalError> {
+        let bot = format!("{}[bot]", world.app().slug).parse();
+        let guardrails = bot.map_or(guardrails.clone(), |bot| guardrails.with_app_login(bot));
         let github = WorldGitHub::new(Arc::new(Mutex::new(world)));
         let store = Arc::new(MemoryStore::new());
         let pipeline = Pipeline {
