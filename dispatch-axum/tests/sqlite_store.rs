@@ -7,9 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dispatch_axum::store::SqliteStore;
 use dispatch_core::Timestamp;
 use dispatch_core::chain::{Chain, Place};
+use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::dispatch::DispatchKey;
-use dispatch_core::name::RunId;
-use dispatch_core::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, StorePort, Stored, Write};
+use dispatch_core::name::{InstallationId, RunId};
+use dispatch_core::ports::store::{
+    Claim, Commit, Queue, Record, RecordKey, RunRecord, StoreError, StorePort, Stored, Write,
+};
+use dispatch_core::revocation::{AccessLost, Extent, Revocation};
 use dispatch_core::testing::contract::store_contract;
 
 fn record(run: u64) -> Record {
@@ -92,4 +96,36 @@ async fn what_cannot_be_opened_says_why() {
         let error = SqliteStore::open(&path).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+/// Something to do, due at that time.
+fn work(id: &str, due: Timestamp) -> Record {
+    let lost =
+        AccessLost { installation: InstallationId(1), account: "acme".parse().unwrap(), extent: Extent::Installation };
+    let key = DeliveryKey { id: id.parse().unwrap(), body_sha256: String::new() };
+    Record::Revocation(Box::new(Revocation { key, lost, received_at: due, due: Some(due), after: None }))
+}
+
+#[tokio::test]
+async fn who_works_alone_goes_on_at_once_with_what_a_process_that_ended_was_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("dispatch.sqlite");
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let later = now + std::time::Duration::from_secs(1);
+    let lease = std::time::Duration::from_secs(120);
+    let claim = |now| Claim { queue: Queue::Plan, now, lease, limit: 10, per_lane: 10 };
+    let keys = |claimed: Vec<Stored>| claimed.iter().map(|stored| stored.record.key()).collect::<Vec<_>>();
+    let (begun, put_back) = (work("begun", now), work("put-back", now + lease / 2));
+
+    let store = SqliteStore::open(&path).unwrap();
+    put(&store, begun.clone()).await.unwrap();
+    put(&store, put_back).await.unwrap();
+    assert_eq!(keys(store.claim(claim(now)).await.unwrap()), [begun.key()]);
+    drop(store);
+
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(keys(store.claim(claim(later)).await.unwrap()), [], "somebody may still be at it");
+    drop(store);
+    let store = SqliteStore::open_alone(&path, later).unwrap();
+    assert_eq!(keys(store.claim(claim(later)).await.unwrap()), [begun.key()]);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dispatch_axum::store::SqliteStore;
 use dispatch_axum::{Service as Surface, telemetry};
+use dispatch_core::Timestamp;
 use dispatch_core::guardrail::{Guardrails, Owners};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::ports::policies::BoundedPolicyMemory;
@@ -64,7 +65,8 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         wrong("PORT", format_args!("cannot listen on port {} of {}: {error}", settings.port, settings.host))
     })?;
     let _alone = lock(&settings.database)?;
-    let store = SqliteStore::open(&settings.database).map_err(|error| wrong("DATABASE_PATH", error))?;
+    let store =
+        SqliteStore::open_alone(&settings.database, Timestamp::now()).map_err(|error| wrong("DATABASE_PATH", error))?;
     let guardrails = know_the_owner(guardrails, &github).await?;
     let pipeline = Pipeline {
         github: Arc::new(github),

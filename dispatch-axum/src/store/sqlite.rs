@@ -46,13 +46,29 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Unavailable`]: it cannot be opened, is no database, or was written by a newer release.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Self::open_with(path.as_ref(), |_| Ok(()))
+    }
+
+    /// The same, for a process that knows that no other one works on this database: what an earlier process was at when it
+    /// ended is due now, rather than when its leases end.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_alone(path: impl AsRef<Path>, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_with(path.as_ref(), |connection| writer::end_leases(connection, now))
+    }
+
+    fn open_with(
+        path: &Path,
+        prepare: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, StoreError> {
         let failed = |error: &dyn std::fmt::Display| {
             StoreError::Unavailable(format!("cannot open the database `{}`: {error}", path.display()))
         };
         restrict_to_owner(path).map_err(|error| failed(&error))?;
         let mut connection = schema::connect(path).map_err(|error| failed(&error))?;
         schema::migrate(&mut connection).map_err(|error| failed(&error))?;
+        prepare(&connection).map_err(|error| failed(&error))?;
         let readers = (0..READERS).map(|_| schema::connect_to_read(path)).collect::<Result<Vec<_>, _>>();
         let readers = readers.map_err(|error| failed(&error))?;
 

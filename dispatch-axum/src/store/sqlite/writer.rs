@@ -252,6 +252,11 @@ fn add_counts(connection: &Connection, counts: &BTreeMap<String, u64>) -> rusqli
     Ok(())
 }
 
+/// Makes due what is leased, and what somebody was at: nobody is any more.
+pub(super) fn end_leases(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.execute("UPDATE records SET due = ?1, leased = 0 WHERE leased = 1", [micros(now)]).map(|_| ())
+}
+
 /// Deletes what was done with before that time, the oldest first.
 fn retire(connection: &Connection, before: i64, limit: usize) -> rusqlite::Result<usize> {
     let mut deleted = 0;
