@@ -1,7 +1,8 @@
 //! What is under way at one target: the calls that are not settled, and how often each source used it within the hour.
 //!
 //! A call enters the ledger with the commit that it begins with, and leaves it with the commit that settles it. So whoever
-//! looks for the run of a call in doubt knows every other call that a run could be of.
+//! looks for the run of a call in doubt knows every other call that a run could be of. A call that was given up, because
+//! looking could not tell, stays for a while: its run may still be among those that others look at.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub struct OpenCall {
     pub git_ref: GitRef,
     /// When it began: no run of it is older.
     pub since: Timestamp,
+    /// Whether nobody looks for its run any more.
+    #[serde(default)]
+    pub given_up: bool,
 }
 
 /// How often something was used within an hour.
@@ -46,6 +50,8 @@ impl Ledger {
     /// The most calls of one target that may be open. Further dispatches wait until some are settled.
     pub const MAX_OPEN_CALLS: usize = 50;
     const HOUR: Duration = Duration::from_secs(60 * 60);
+    /// How long after its begin a call that was given up stays: longer than anybody looks back.
+    const GIVEN_UP_STAYS: Duration = Duration::from_secs(4 * 60 * 60);
 
     /// How often a source used the target within the hour.
     #[must_use]
@@ -53,9 +59,17 @@ impl Ledger {
         self.uses.get(source).filter(|uses| now < later(uses.since, Self::HOUR)).map_or(0, |uses| uses.count)
     }
 
-    /// Enters a call, and counts it for its source.
+    /// How many calls are open that somebody still looks for.
+    #[must_use]
+    pub fn open_calls(&self) -> usize {
+        self.calls.iter().filter(|call| !call.given_up).count()
+    }
+
+    /// Enters a call, and counts it for its source. An earlier call of the same dispatch makes place.
     pub fn begin(&mut self, source: &Repository, call: OpenCall) {
         let now = call.since;
+        self.settle(&call.dispatch);
+        self.calls.retain(|call| !call.given_up || now < later(call.since, Self::GIVEN_UP_STAYS));
         self.uses.retain(|_, uses| now < later(uses.since, Self::HOUR));
         self.uses.entry(source.clone()).or_insert(Uses { since: now, count: 0 }).count += 1;
         self.calls.push(call);
@@ -64,5 +78,10 @@ impl Ledger {
     /// Takes a call out that is settled.
     pub fn settle(&mut self, dispatch: &DispatchKey) {
         self.calls.retain(|call| call.dispatch != *dispatch);
+    }
+
+    /// Marks a call that nobody looks for any more.
+    pub fn give_up(&mut self, dispatch: &DispatchKey) {
+        self.calls.iter_mut().filter(|call| call.dispatch == *dispatch).for_each(|call| call.given_up = true);
     }
 }

@@ -130,10 +130,10 @@ impl Pipeline {
             );
             return Some(Step::To(DispatchState::Cancelled { reason: Reason::EdgeRateExceeded, message }));
         }
-        let open = ledger.calls.len();
+        let open = ledger.open_calls();
         (open >= Ledger::MAX_OPEN_CALLS).then(|| {
             let error = format!("{open} calls of this target have no settled outcome yet");
-            Step::Wait { until: later(now, CROWDED), error }
+            Step::Wait { until: later(now, CROWDED * dispatch.waits.clamp(1, 30)), error }
         })
     }
 
@@ -154,7 +154,12 @@ impl Pipeline {
 
         let mut ledger = places.ledger();
         let DispatchRequest::Workflow(workflow) = request;
-        let call = OpenCall { dispatch: dispatch.key.clone(), git_ref: workflow.git_ref().clone(), since: now };
+        let call = OpenCall {
+            dispatch: dispatch.key.clone(),
+            git_ref: workflow.git_ref().clone(),
+            since: now,
+            given_up: false,
+        };
         ledger.begin(&dispatch.source.name, call);
         let mut writes = vec![
             Write { record: Record::Dispatch(Box::new(calling.clone())), expected: Some(version) },

@@ -96,7 +96,7 @@ impl Pipeline {
         let runs = listing.runs.into_iter().filter(ours).collect();
         let mut runs = self.not_attributed(runs).await?;
         runs.sort_by_key(|run| (run.created_at, run.run.id));
-        let open = self.open_calls(dispatch, request.git_ref()).await?;
+        let open = self.open_calls(dispatch, request.git_ref(), since).await?;
         Ok(Ok(compare(&dispatch.key, &open, runs)))
     }
 
@@ -107,12 +107,17 @@ impl Pipeline {
         Ok(runs.into_iter().zip(known).filter(|(_, known)| known.is_none()).map(|(run, _)| run).collect())
     }
 
-    /// The open calls of a dispatch's target at the same ref, and whether each is still being made.
-    async fn open_calls(&self, dispatch: &Dispatch, git_ref: &GitRef) -> Result<Vec<Open>, StoreError> {
+    /// The calls of a dispatch's target at the same ref since then, and whether each is still being made.
+    async fn open_calls(
+        &self,
+        dispatch: &Dispatch,
+        git_ref: &GitRef,
+        since: Timestamp,
+    ) -> Result<Vec<Open>, StoreError> {
         let ledger = self.store.load(&[RecordKey::Target(dispatch.key.target.clone())]).await?;
         let ledger = ledger.into_iter().next().flatten().and_then(|stored| stored.record.ledger().cloned());
         let mut calls = ledger.unwrap_or_default().calls;
-        calls.retain(|call| call.git_ref.short_name() == git_ref.short_name());
+        calls.retain(|call| call.since >= since && call.git_ref.short_name() == git_ref.short_name());
         let keys: Vec<_> = calls.iter().map(|call| RecordKey::Dispatch(call.dispatch.clone())).collect();
         let dispatches = self.store.load(&keys).await?;
         let being_made = |record: &Record| matches!(record, Record::Dispatch(other) if matches!(other.state, DispatchState::Calling { .. }));

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Pipeline;
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState, StartedRun};
+use crate::dispatch::{Dispatch, DispatchKey, DispatchState, StartedRun};
 use crate::fact::{Fact, FactBody, Subject};
+use crate::ledger::Ledger;
 use crate::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, Write};
 use crate::retry::later;
 
@@ -62,8 +63,8 @@ impl Pipeline {
         for _ in 0..MAX_CONFLICTS {
             let record = Record::Dispatch(Box::new(taken.dispatch.clone()));
             let mut writes = vec![Write { record, expected: Some(version) }];
-            if taken.settles {
-                writes.extend(self.without_call(&before).await?);
+            if let Some(change) = taken.ledger {
+                writes.extend(self.ledger_after(&before, change).await?);
             }
             writes.extend(taken.run.clone().map(|record| Write { record, expected: None }));
             match self.store.commit(Commit { writes, facts: taken.fact.iter().cloned().collect() }).await {
@@ -82,13 +83,17 @@ impl Pipeline {
         Err(conflict.map_or_else(|| StoreError::Unavailable("never tried".to_owned()), StoreError::Conflict))
     }
 
-    /// The ledger of the dispatch's target without its call.
-    async fn without_call(&self, dispatch: &Dispatch) -> Result<Option<Write>, StoreError> {
+    /// The ledger of the dispatch's target after its call was settled or given up.
+    async fn ledger_after(
+        &self,
+        dispatch: &Dispatch,
+        change: fn(&mut Ledger, &DispatchKey),
+    ) -> Result<Option<Write>, StoreError> {
         let target = &dispatch.key.target;
         let loaded = self.store.load(&[RecordKey::Target(target.clone())]).await?.into_iter().next().flatten();
         Ok(loaded.and_then(|stored| {
             let mut ledger = stored.record.ledger()?.clone();
-            ledger.settle(&dispatch.key);
+            change(&mut ledger, &dispatch.key);
             Some(Write { record: Record::Target(target.clone(), ledger), expected: Some(stored.version) })
         }))
     }
@@ -100,16 +105,20 @@ struct Taken {
     fact: Option<Fact>,
     /// The record of the run that it started.
     run: Option<Record>,
-    /// Whether its call leaves the ledger.
-    settles: bool,
+    /// What becomes of its call in the ledger.
+    ledger: Option<fn(&mut Ledger, &DispatchKey)>,
 }
 
 impl Taken {
     fn new(before: &Dispatch, step: Step, now: Timestamp) -> Self {
         let mut dispatch = before.clone();
         let fact = dispatch.take(step, now);
-        let settles = is_open(&before.state) && !is_open(&dispatch.state);
-        Self { run: started_run(&dispatch, now), fact, settles, dispatch }
+        let change: fn(&mut Ledger, &DispatchKey) = match &dispatch.state {
+            DispatchState::Unknown { .. } | DispatchState::Triggered { run: None } => Ledger::give_up,
+            _ => Ledger::settle,
+        };
+        let ledger = (is_open(&before.state) && !is_open(&dispatch.state)).then_some(change);
+        Self { run: started_run(&dispatch, now), fact, ledger, dispatch }
     }
 }
 

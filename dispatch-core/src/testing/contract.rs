@@ -378,7 +378,7 @@ fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     let dispatch = run_record().dispatch;
     let git_ref = "release/größe".parse().expect("a ref");
-    ledger.begin(&repository("acme/api"), OpenCall { dispatch, git_ref, since: NOW });
+    ledger.begin(&repository("acme/api"), OpenCall { dispatch, git_ref, since: NOW, given_up: false });
     ledger
 }
 

@@ -151,7 +151,11 @@ impl House {
 
     /// Moves one item one step.
     pub(crate) fn step(&self, item: Stored) -> Result<(), StoreError> {
-        let now = self.now();
+        self.step_at(item, self.now())
+    }
+
+    /// Moves one item one step, at what its worker's clock says.
+    pub(crate) fn step_at(&self, item: Stored, now: Timestamp) -> Result<(), StoreError> {
         match item.record {
             Record::Delivery(delivery) => {
                 self.pipeline.plan(*delivery, item.version, now).now_or_never().unwrap().map(|_| ())

@@ -4,6 +4,7 @@
 
 mod at_most_once;
 mod consent;
+mod doubt;
 mod house;
 mod ingress;
 mod read_models;
