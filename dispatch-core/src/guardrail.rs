@@ -66,6 +66,8 @@ pub struct Guardrails {
     /// The login of the App's bot, such as `dispatch[bot]`: what it causes starts nothing, except along a chain. None
     /// while nobody has told; see [`Guardrails::with_app_login`].
     pub app_login: Option<Login>,
+    /// `CREATE_ISSUES`: whether failures are told in an issue of the source repository; see [`Guardrails::with_issues`].
+    pub create_issues: bool,
 }
 
 /// Whose events count. A public App can be installed by anybody, so that everybody must be asked for.
@@ -207,6 +209,7 @@ impl Guardrails {
             max_chain_depth: read.limit(MAX_CHAIN_DEPTH, |text| number(text, Self::MAX_CHAIN_DEPTH))?,
             max_edge_rate: read.limit(MAX_EDGE_RATE, |text| number(text, Self::MAX_EDGE_RATE))?,
             app_login: None,
+            create_issues: false,
         })
     }
 
@@ -224,6 +227,13 @@ impl Guardrails {
     #[must_use]
     pub fn with_app_login(mut self, login: Login) -> Self {
         self.app_login = Some(login);
+        self
+    }
+
+    /// Tells whether failures are told in issues. They are not while nobody says so.
+    #[must_use]
+    pub fn with_issues(mut self, create_issues: bool) -> Self {
+        self.create_issues = create_issues;
         self
     }
 

@@ -6,6 +6,7 @@
 //! | [`Pipeline::ingress`] | a signed body | a [`Delivery`](crate::delivery::Delivery), or nothing |
 //! | [`Pipeline::plan`] | a delivery | its plan, and a [`Dispatch`] for each allowed target that nobody claimed before |
 //! | [`Pipeline::dispatch`] | a dispatch | first that the call begins, then GitHub's answer |
+//! | [`Pipeline::report`] | what is to be told about failures | that it was told |
 //!
 //! Every commit carries the [facts](crate::fact) that tell of it. A commit that comes too late - the lease ran out, and
 //! somebody else went on - conflicts, and changes nothing.
@@ -15,6 +16,7 @@ mod ingress;
 mod look;
 mod lookup;
 mod plan;
+mod report;
 mod settle;
 
 use std::sync::Arc;
@@ -132,6 +134,28 @@ pub enum Planned {
     },
     /// It was given up.
     Parked {
+        /// Why.
+        error: String,
+    },
+}
+
+/// What the report stage did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    /// Nothing is left to tell.
+    Told {
+        /// The issue; None where everything worked again before an issue was opened.
+        issue: Option<u64>,
+    },
+    /// It has to wait.
+    PutBack {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// GitHub does not take it. The next failure tries again.
+    GivenUp {
         /// Why.
         error: String,
     },

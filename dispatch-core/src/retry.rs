@@ -19,6 +19,7 @@ impl RetryPolicy {
     const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
     /// Reading again costs little, and what is read is waited for.
     const LONGEST_WAIT_TO_READ: Duration = Duration::from_secs(5 * 60);
+    const FIRST_WAIT_WITHOUT_HURRY: Duration = Duration::from_secs(60);
     /// The first wait where GitHub does not say how long ("Best practices for using the REST API": at least a minute).
     const UNKNOWN_RATE_LIMIT: Duration = Duration::from_secs(60);
     /// No answer of GitHub, however wrong, makes work wait longer than this.
@@ -35,6 +36,12 @@ impl RetryPolicy {
     #[must_use]
     pub fn after_failed_read(&self, failures: u32, now: Timestamp) -> Timestamp {
         later(now, doubled(self.base_delay, failures).min(Self::LONGEST_WAIT_TO_READ))
+    }
+
+    /// When to try again, after `times` times, what nobody waits for: a minute, doubling, up to an hour.
+    #[must_use]
+    pub fn without_hurry(&self, times: u32, now: Timestamp) -> Timestamp {
+        later(now, doubled(Self::FIRST_WAIT_WITHOUT_HURRY, times))
     }
 
     /// When to try again after GitHub's rate limit ended a call, `times` times in a row: as GitHub says; a minute,
@@ -91,6 +98,12 @@ mod tests {
     fn failed_reads_wait_longer_each_time_up_to_five_minutes_and_are_never_enough() {
         let waits = [1, 2, 3, 12, u32::MAX].map(|n| millis_from_now(RetryPolicy::default().after_failed_read(n, NOW)));
         assert_eq!(waits, [200, 400, 800, 300_000, 300_000]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_waits_a_minute_then_longer_up_to_an_hour() {
+        let waits = [1, 2, 3, 6, 7, u32::MAX].map(|n| millis_from_now(RetryPolicy::default().without_hurry(n, NOW)));
+        assert_eq!(waits, [60_000, 120_000, 240_000, 1_920_000, 3_600_000, 3_600_000]);
     }
 
     #[test]

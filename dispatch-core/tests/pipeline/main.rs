@@ -8,5 +8,6 @@ mod doubt;
 mod house;
 mod ingress;
 mod read_models;
+mod reports;
 mod requests;
 mod retries;

@@ -1,0 +1,508 @@
+//! Failures have a home: one issue for each source repository and workflow.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dispatch_core::decide::Visibility;
+use dispatch_core::dispatch::{Dispatch, DispatchState};
+use dispatch_core::pipeline::Reported;
+use dispatch_core::ports::github::{GitHubError, RateLimitReset, RepositoryRef};
+use dispatch_core::ports::issues::{IssueChange, IssuePort};
+use dispatch_core::ports::store::{Commit, Queue, Record, StoreError, StorePort, Stored};
+use dispatch_core::reason::Reason;
+use dispatch_core::report::Report;
+use futures_util::FutureExt;
+
+use crate::house::House;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A house with failures, and the issues of its repositories.
+struct Reporting {
+    house: House,
+    issues: Issues,
+    dispatch: Dispatch,
+}
+
+/// The issues of one repository.
+#[derive(Default)]
+struct Issues {
+    all: Mutex<Vec<Issue>>,
+    /// How the next calls end, one for each: the name of the call, whether it has its effect, and the error.
+    orders: Mutex<VecDeque<(&'static str, bool, GitHubError)>>,
+    calls: Mutex<Vec<&'static str>>,
+}
+
+#[derive(Debug, Clone)]
+struct Issue {
+    repository: String,
+    title: String,
+    body: String,
+    open: bool,
+}
+
+impl Issues {
+    fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Vec<Issue>) -> T) -> Result<T, GitHubError> {
+        self.calls.lock().unwrap().push(name);
+        let mut orders = self.orders.lock().unwrap();
+        if let Some((_, done, error)) = orders.pop_front_if(|(ordered, ..)| *ordered == name) {
+            if done {
+                effect(&mut self.all.lock().unwrap());
+            }
+            return Err(error);
+        }
+        Ok(effect(&mut self.all.lock().unwrap()))
+    }
+}
+
+#[async_trait]
+impl IssuePort for Issues {
+    async fn find_issue(&self, _: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
+        self.call("find", |all| {
+            let found = all.iter().position(|issue| issue.open && issue.body.contains(marker));
+            found.map(|at| at as u64 + 1)
+        })
+    }
+
+    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
+        self.call("create", |all| {
+            let repository = repository.name.to_string();
+            all.push(Issue { repository, title: title.to_owned(), body: body.to_owned(), open: true });
+            all.len() as u64
+        })
+    }
+
+    async fn update_issue(&self, _: &RepositoryRef, number: u64, change: IssueChange<'_>) -> Result<(), GitHubError> {
+        self.call("update", |all| {
+            let issue = &mut all[number as usize - 1];
+            change.body.unwrap().clone_into(&mut issue.body);
+            issue.open = change.open.unwrap();
+        })
+    }
+}
+
+fn refused(message: &str) -> DispatchState {
+    DispatchState::Refused { message: message.to_owned(), permission: None }
+}
+
+const TRIGGERED: DispatchState = DispatchState::Triggered { run: None };
+
+fn in_doubt() -> GitHubError {
+    GitHubError::InDoubt("cut".to_owned())
+}
+
+fn unavailable() -> GitHubError {
+    GitHubError::Unavailable("down".to_owned())
+}
+
+fn refusal(status: u16) -> GitHubError {
+    GitHubError::Refused { status, message: "no".to_owned(), permission: None }
+}
+
+impl Reporting {
+    fn new() -> Self {
+        let mut house = House::settled();
+        house.pipeline.guardrails.create_issues = true;
+        house.run();
+        house.started();
+        let records = house.store.inner.records();
+        let dispatch = records.into_iter().find_map(|record| match record {
+            Record::Dispatch(dispatch) => Some(*dispatch),
+            _ => None,
+        });
+        Self { house, issues: Issues::default(), dispatch: dispatch.unwrap() }
+    }
+
+    /// A dispatch of the workflow to `web` ends like this.
+    fn ends(&self, state: &DispatchState) {
+        self.ends_at("octo-org/web", state);
+    }
+
+    fn ends_at(&self, target: &str, state: &DispatchState) {
+        let mut dispatch = self.dispatch.clone();
+        dispatch.key.target.repository = target.parse().unwrap();
+        let writes = self.house.pipeline.report_writes(&dispatch, state, self.house.now()).now_or_never().unwrap();
+        let commit = Commit { writes: writes.unwrap(), facts: Vec::new() };
+        self.house.store.commit(commit).now_or_never().unwrap().unwrap();
+    }
+
+    fn tell_one(&self, item: Stored) -> Result<Reported, StoreError> {
+        self.tell_through(&self.issues, item)
+    }
+
+    fn tell_through(&self, issues: &dyn IssuePort, item: Stored) -> Result<Reported, StoreError> {
+        let Record::Report(report) = item.record else { panic!("no report") };
+        self.house.pipeline.report(issues, *report, item.version, self.house.now()).now_or_never().unwrap()
+    }
+
+    /// Tells what is due now.
+    fn tell(&self) -> Vec<Reported> {
+        self.house.claim(Queue::Report).into_iter().map(|item| self.tell_one(item).unwrap()).collect()
+    }
+
+    fn order(&self, call: &'static str, done: bool, error: GitHubError) {
+        self.issues.orders.lock().unwrap().push_back((call, done, error));
+    }
+
+    fn issues(&self) -> Vec<Issue> {
+        self.issues.all.lock().unwrap().clone()
+    }
+
+    fn issue(&self) -> Issue {
+        let mut issues = self.issues();
+        assert_eq!(issues.len(), 1, "{issues:?}");
+        issues.remove(0)
+    }
+
+    fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.issues.calls.lock().unwrap())
+    }
+
+    fn report(&self) -> Report {
+        let records = self.house.store.inner.records();
+        records.into_iter().find_map(|r| if let Record::Report(report) = r { Some(*report) } else { None }).unwrap()
+    }
+}
+
+#[test]
+fn the_first_failure_opens_an_issue_in_the_source_repository() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("No ref found for: release"));
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    let issue = reporting.issue();
+    assert_eq!((issue.repository.as_str(), issue.open), ("octo-org/api", true));
+    assert_eq!(issue.title, "dispatch: runs of `ci.yml` could not start what they should");
+    assert!(issue.body.contains("### `octo-org/web`: `cd.yml`"), "{}", issue.body);
+    assert!(issue.body.contains("- What went wrong: `No ref found for: release`"), "{}", issue.body);
+    assert_eq!(reporting.calls(), ["find", "create"]);
+    assert!(reporting.tell().is_empty());
+}
+
+#[test]
+fn repetition_updates_the_issue_and_many_at_once_are_one_update() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("first"));
+    reporting.tell();
+    for _ in 0..40 {
+        reporting.ends(&refused("again"));
+    }
+    assert!(reporting.tell().is_empty(), "a minute gathers what fails within it");
+    reporting.house.advance(MINUTE);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    let issue = reporting.issue();
+    assert!(issue.body.contains("`again`") && issue.body.contains("in a row: 41"), "{}", issue.body);
+    assert_eq!(reporting.calls(), ["find", "create", "update"]);
+}
+
+#[test]
+fn the_issue_is_closed_when_it_works_again_and_opened_again_when_it_does_not() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("first"));
+    reporting.tell();
+    reporting.ends(&TRIGGERED);
+    reporting.tell();
+    let issue = reporting.issue();
+    assert!(!issue.open && issue.body.contains("works again"), "{}", issue.body);
+    reporting.ends(&TRIGGERED);
+    assert!(reporting.tell().is_empty(), "what works is not told twice");
+    reporting.ends(&refused("second"));
+    reporting.tell();
+    let issue = reporting.issue();
+    assert!(issue.open && issue.body.contains("`second`"), "{}", issue.body);
+}
+
+#[test]
+fn a_target_that_works_does_not_close_the_issue_about_another() {
+    let reporting = Reporting::new();
+    reporting.ends_at("octo-org/web", &refused("no"));
+    reporting.ends_at("octo-org/app", &refused("neither"));
+    reporting.tell();
+    reporting.ends_at("octo-org/app", &TRIGGERED);
+    reporting.house.advance(MINUTE);
+    reporting.tell();
+    let issue = reporting.issue();
+    assert!(
+        issue.open && issue.body.contains("octo-org/web") && !issue.body.contains("octo-org/app"),
+        "{}",
+        issue.body
+    );
+    reporting.ends_at("octo-org/web", &TRIGGERED);
+    reporting.tell();
+    assert!(!reporting.issue().open);
+}
+
+#[test]
+fn failures_are_what_is_given_up_and_nothing_else() {
+    let error = || "wrong".to_owned();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    let failures = [
+        refused("wrong"),
+        DispatchState::Failed { error: error() },
+        DispatchState::Unknown { error: error() },
+        DispatchState::Cancelled { reason: Reason::EventTooOld, message: error() },
+    ];
+    for state in failures {
+        let reporting = Reporting::new();
+        reporting.ends(&state);
+        reporting.tell();
+        assert!(reporting.issue().body.contains("`wrong`"), "{state:?}");
+        assert!(state.is_parked(), "{state:?}");
+    }
+    let others = [
+        DispatchState::Ready,
+        DispatchState::Calling { since },
+        DispatchState::Started { since, looked_at: None },
+        DispatchState::InDoubt { since, looked_at: None, error: error() },
+        DispatchState::Cancelled { reason: Reason::ConsentWithdrawn, message: error() },
+        DispatchState::Dropped,
+        TRIGGERED,
+    ];
+    for state in others {
+        let reporting = Reporting::new();
+        reporting.ends(&state);
+        assert!(reporting.house.claim(Queue::Report).is_empty(), "{state:?}");
+    }
+}
+
+#[test]
+fn what_the_source_may_not_see_is_not_told() {
+    let secret = "a secret of the target";
+    let mut reporting = Reporting::new();
+    reporting.dispatch.decision.visibility = Visibility::Target;
+    let states = [
+        (refused(secret), "the target could not be started"),
+        (DispatchState::Failed { error: secret.to_owned() }, "the target could not be started"),
+        (DispatchState::Unknown { error: secret.to_owned() }, "nobody knows whether the target was started"),
+    ];
+    for (state, told) in states {
+        reporting.ends(&state);
+        reporting.house.advance(MINUTE);
+        reporting.tell();
+        let body = reporting.issue().body;
+        assert!(!body.contains(secret) && body.contains(told), "{body}");
+    }
+}
+
+#[test]
+fn without_create_issues_nothing_is_told() {
+    let mut reporting = Reporting::new();
+    reporting.house.pipeline.guardrails.create_issues = false;
+    reporting.ends(&refused("wrong"));
+    assert!(reporting.house.claim(Queue::Report).is_empty());
+}
+
+#[test]
+fn what_works_before_anybody_was_told_is_not_told() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("wrong"));
+    reporting.ends(&TRIGGERED);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: None }]);
+    assert!(reporting.calls().is_empty());
+}
+
+#[test]
+fn an_issue_whose_answer_was_lost_is_looked_for_a_minute_later_and_no_second_is_opened() {
+    for done in [true, false] {
+        let reporting = Reporting::new();
+        reporting.order("create", done, in_doubt());
+        reporting.ends(&refused("wrong"));
+        assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
+        reporting.calls();
+        reporting.ends(&refused("again"));
+        assert!(reporting.tell().is_empty());
+        reporting.house.advance(MINUTE);
+        assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+        assert_eq!(reporting.calls(), if done { ["find", "update"] } else { ["find", "create"] });
+        assert!(reporting.issue().body.contains("`again`"));
+    }
+}
+
+#[test]
+fn a_crash_after_the_issue_was_opened_opens_no_second() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("wrong"));
+    let item = reporting.house.claim(Queue::Report).remove(0);
+    reporting.house.store.fail_after(1); // That it is about to be opened is stored; its number is not.
+    assert!(matches!(reporting.tell_one(item), Err(StoreError::Unavailable(_))));
+    assert!(reporting.tell().is_empty());
+    reporting.house.advance(MINUTE);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    assert_eq!(reporting.calls(), ["find", "create", "find", "update"]);
+    assert!(reporting.issue().open);
+}
+
+#[test]
+fn an_issue_in_doubt_is_looked_for_again_when_looking_failed() {
+    let reporting = Reporting::new();
+    reporting.order("create", true, in_doubt());
+    reporting.order("find", false, unavailable());
+    reporting.ends(&refused("wrong"));
+    reporting.tell();
+    reporting.house.advance(MINUTE);
+    assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
+    assert!(reporting.report().opening.is_some());
+    reporting.ends(&TRIGGERED);
+    reporting.house.advance(MINUTE * 60);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    assert!(!reporting.issue().open);
+}
+
+/// The issues, and what happens elsewhere right after one of the calls.
+struct Meanwhile<'a> {
+    issues: &'a Issues,
+    after: &'static str,
+    happens: &'a (dyn Fn() + Sync),
+}
+
+impl Meanwhile<'_> {
+    fn called(&self, name: &'static str) {
+        if name == self.after {
+            (self.happens)();
+        }
+    }
+}
+
+#[async_trait]
+impl IssuePort for Meanwhile<'_> {
+    async fn find_issue(&self, at: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
+        let found = self.issues.find_issue(at, marker).await;
+        self.called("find");
+        found
+    }
+
+    async fn create_issue(&self, at: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
+        let number = self.issues.create_issue(at, title, body).await;
+        self.called("create");
+        number
+    }
+
+    async fn update_issue(&self, at: &RepositoryRef, number: u64, c: IssueChange<'_>) -> Result<(), GitHubError> {
+        let updated = self.issues.update_issue(at, number, c).await;
+        self.called("update");
+        updated
+    }
+}
+
+#[test]
+fn two_workers_open_one_issue() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("wrong"));
+    let slow = reporting.house.claim(Queue::Report).remove(0);
+    reporting.house.advance(MINUTE); // The first worker's lease ends.
+    let quick = || _ = reporting.tell();
+    let port = Meanwhile { issues: &reporting.issues, after: "find", happens: &quick };
+    assert!(matches!(reporting.tell_through(&port, slow), Err(StoreError::Conflict(_))));
+    assert_eq!(reporting.calls(), ["find", "find", "create"]);
+    assert!(reporting.issue().open);
+}
+
+#[test]
+fn what_changes_during_the_call_is_told_with_the_next_one() {
+    for after in ["create", "update"] {
+        let reporting = Reporting::new();
+        if after == "update" {
+            reporting.ends(&refused("zeroth"));
+            reporting.tell();
+        }
+        reporting.ends(&refused("first"));
+        reporting.house.advance(MINUTE);
+        let item = reporting.house.claim(Queue::Report).remove(0);
+        let fails_again = || reporting.ends(&refused("second"));
+        let port = Meanwhile { issues: &reporting.issues, after, happens: &fails_again };
+        assert_eq!(reporting.tell_through(&port, item), Ok(Reported::Told { issue: Some(1) }));
+        assert!(reporting.issue().body.contains("`first`"));
+        reporting.house.advance(MINUTE);
+        reporting.tell();
+        assert!(reporting.issue().body.contains("`second`"));
+    }
+}
+
+#[test]
+fn a_rate_limit_delays_and_repetition_does_not_hurry_it() {
+    let reporting = Reporting::new();
+    let until = RateLimitReset::After(MINUTE * 10);
+    reporting.order("create", false, GitHubError::RateLimited { until, message: "slow down".to_owned() });
+    reporting.ends(&refused("wrong"));
+    let expected = reporting.house.now() + jiff::SignedDuration::from_mins(10);
+    assert!(matches!(reporting.tell()[..], [Reported::PutBack { until, .. }] if until == expected));
+    reporting.ends(&refused("again"));
+    reporting.house.advance(MINUTE * 9);
+    assert!(reporting.tell().is_empty());
+    reporting.house.advance(MINUTE);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+}
+
+#[test]
+fn github_that_does_not_answer_is_asked_for_a_day_and_then_not_before_the_next_failure() {
+    let reporting = Reporting::new();
+    for _ in 0..100 {
+        reporting.order("find", false, unavailable());
+    }
+    reporting.ends(&refused("wrong"));
+    let began = reporting.house.now();
+    let mut told = Vec::new();
+    while reporting.report().due.is_some() {
+        told.extend(reporting.tell());
+        reporting.house.advance(MINUTE);
+    }
+    assert!(matches!(told.last(), Some(Reported::GivenUp { .. })), "{told:?}");
+    let hours = reporting.house.now().duration_since(began).as_hours();
+    assert!((24..=25).contains(&hours) && told.len() < 40, "{hours} hours, {} times", told.len());
+    reporting.issues.orders.lock().unwrap().clear();
+    reporting.ends(&refused("again"));
+    reporting.house.advance(MINUTE);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+}
+
+#[test]
+fn what_github_refuses_is_given_up_until_the_next_failure() {
+    for status in [403, 404, 410, 422] {
+        let reporting = Reporting::new();
+        reporting.order("create", false, refusal(status));
+        reporting.ends(&refused("wrong"));
+        assert!(matches!(reporting.tell()[..], [Reported::GivenUp { .. }]), "{status}");
+        reporting.house.advance(MINUTE * 60 * 24);
+        assert!(reporting.tell().is_empty(), "{status}");
+        reporting.ends(&refused("again"));
+        reporting.house.advance(MINUTE);
+        assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }], "{status}");
+        assert!(reporting.issue().open);
+    }
+}
+
+#[test]
+fn an_issue_that_somebody_deleted_is_opened_anew_with_the_next_failure() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("first"));
+    reporting.tell();
+    reporting.issues.all.lock().unwrap()[0].open = false;
+    reporting.order("update", false, refusal(410));
+    for _ in 0..2 {
+        reporting.ends(&refused("again"));
+        reporting.house.advance(MINUTE);
+        reporting.tell();
+    }
+    assert_eq!(reporting.issues().len(), 2);
+    assert_eq!(reporting.report().issue, Some(2));
+}
+
+#[test]
+fn a_delivery_that_was_given_up_is_told_without_details_until_a_dispatch_works() {
+    let reporting = Reporting::new();
+    let records = reporting.house.store.inner.records();
+    let delivery = records.into_iter().find_map(|record| match record {
+        Record::Delivery(delivery) if delivery.key == reporting.dispatch.delivery => Some(delivery),
+        _ => None,
+    });
+    let (delivery, now) = (delivery.unwrap(), reporting.house.now());
+    let writes = reporting.house.pipeline.report_writes_for_parked(&delivery, None, now).now_or_never().unwrap();
+    let commit = Commit { writes: writes.unwrap(), facts: Vec::new() };
+    reporting.house.store.commit(commit).now_or_never().unwrap().unwrap();
+    reporting.tell();
+    assert!(reporting.issue().body.contains("`it could not be decided what to start`"), "{}", reporting.issue().body);
+    reporting.ends(&TRIGGERED);
+    reporting.tell();
+    assert!(!reporting.issue().open);
+}
