@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_core::decide::Visibility;
-use dispatch_core::dispatch::{Dispatch, DispatchState};
+use dispatch_core::dispatch::{Dispatch, DispatchState, Search};
 use dispatch_core::pipeline::Reported;
 use dispatch_core::ports::github::{GitHubError, RateLimitReset, RepositoryRef};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
@@ -253,8 +253,8 @@ fn failures_are_what_is_given_up_and_nothing_else() {
     let others = [
         DispatchState::Ready,
         DispatchState::Calling { since },
-        DispatchState::Started { since, looked_at: None },
-        DispatchState::InDoubt { since, looked_at: None, error: error() },
+        DispatchState::Started { search: Search::new(since) },
+        DispatchState::InDoubt { search: Search::new(since), error: error() },
         DispatchState::Cancelled { reason: Reason::ConsentWithdrawn, message: error() },
         DispatchState::Dropped,
         TRIGGERED,
