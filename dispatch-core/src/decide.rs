@@ -18,6 +18,7 @@
 //! | the source's policy file can be used | `app_not_installed`, `repository_identity_changed`, `source_policy_missing`, `source_policy_invalid` | first lookups |
 //! | an outbound rule names the workflow | `no_rule_matched` | source's policy |
 //! | one of them fits the run; else the nearest says why | `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed` | source's policy |
+//! | the App itself did not cause it, or it belongs to a chain | `own_event` | event, first lookups |
 //!
 //! Then every target of every rule that fits, in the order of the file:
 //!
@@ -37,6 +38,8 @@
 //! | their values; else the nearest says why | `value_not_accepted` | target's policy |
 //! | the repositories behind both names are those of the first time | `repository_identity_changed` | second lookups |
 //! | a re-run is not older than what was dispatched | `source_run_superseded` | second lookups |
+//! | the source has not used the target too often within the hour | `edge_rate_exceeded` | second lookups, limits |
+//! | what is left of the root's budget covers it: the first targets that got here have it (asked only if something is allowed) | `root_budget_exceeded` | third lookup |
 //! | the commit has been on the branch (asked only if all else agrees; not for accepted forks, and not where GitHub names no branch) | `source_ref_unverified` | last lookup |
 //!
 //! # Filters that are absent
@@ -45,6 +48,7 @@
 //! operator's conclusions, and the [events that strangers cannot cause](SAFE_EVENTS). Where the outbound rule says more,
 //! an inbound rule that is silent means the default branch only, and success only.
 
+mod budget;
 mod consent;
 mod drive;
 mod filter;
@@ -99,6 +103,12 @@ enum Stop {
     Skip(Skipped),
 }
 
+impl Stop {
+    fn need(lookup: Lookup) -> Self {
+        Self::Need(Missing([lookup].into()))
+    }
+}
+
 impl From<Skipped> for Stop {
     fn from(skipped: Skipped) -> Self {
         Self::Skip(skipped)
@@ -113,7 +123,13 @@ fn about_run(event: &Event, run: &WorkflowRun, known: &Known, guardrails: &Guard
     let chain = missing.or_ask(known.chains.get(&run.id), || Lookup::Chain(run.id));
     let (Some(policy), Some(chain)) = (policy, chain) else { return Err(Stop::Need(missing)) };
     let rules = source::fitting_rules(&case, policy)?;
-    let chain = chain.clone().unwrap_or_else(|| Chain::root(event.identity(), case.place()));
+    let chain = match chain {
+        Some(chain) => chain.clone(),
+        None => {
+            source::not_our_own(&case, &rules)?;
+            Chain::root(event.identity(), case.place())
+        }
+    };
 
     let entries = target::prepare(&case, rules, &chain);
     let decisions: Vec<_> = entries.into_iter().map(|entry| entry.decide(&case, known, &mut missing)).collect();
@@ -121,11 +137,12 @@ fn about_run(event: &Event, run: &WorkflowRun, known: &Known, guardrails: &Guard
         return Err(Stop::Need(missing));
     }
     let plan = Plan { skipped: None, decisions: decisions.into_iter().flatten().collect() };
-    prove_commit(plan, &case, known)
+    let plan = budget::keep_budget(plan, known).map_err(Stop::need)?;
+    prove_commit(plan, &case, known).map_err(Stop::need)
 }
 
 /// The last check: a tag run carries the tag's name as its branch, so the commit must be proven to have been there.
-fn prove_commit(mut plan: Plan, case: &source::Case<'_>, known: &Known) -> Result<Plan, Stop> {
+fn prove_commit(mut plan: Plan, case: &source::Case<'_>, known: &Known) -> Result<Plan, Lookup> {
     if plan.allowed().next().is_none() {
         return Ok(plan);
     }
@@ -136,14 +153,12 @@ fn prove_commit(mut plan: Plan, case: &source::Case<'_>, known: &Known) -> Resul
         (Some(_), Head::Fork(_)) => return Ok(plan),
         (Some(branch), _) => known.commit_on_branch.ok_or_else(|| {
             let (repository, sha) = (case.repository().clone(), case.run.head_sha.clone());
-            Stop::Need(Missing([Lookup::CommitOnBranch { repository, branch: branch.clone(), sha }].into()))
+            Lookup::CommitOnBranch { repository, branch: branch.clone(), sha }
         })?,
     };
     if proof == CommitOnBranch::NotProven {
-        for decision in &mut plan.decisions {
-            if let Verdict::Allowed(_) = decision.verdict {
-                decision.verdict = Verdict::Denied(source::ref_unverified(case, decision));
-            }
+        for decision in plan.decisions.iter_mut().filter(|decision| decision.allowed().is_some()) {
+            decision.deny(Reason::SourceRefUnverified, source::ref_unverified(case));
         }
     }
     Ok(plan)

@@ -9,9 +9,9 @@ use crate::chain::{Chain, Place};
 use crate::decide::{
     Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, Skipped, decide_with,
 };
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventIdentity, EventKind};
 use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners};
-use crate::name::{Branch, CommitSha, GitRef, InstallationId, Repository, RunId};
+use crate::name::{Branch, CommitSha, GitRef, InstallationId, Login, Repository, RunId};
 use crate::policy::{RuleLocation, Start};
 use crate::quote::quote;
 use crate::reason::Reason;
@@ -32,6 +32,11 @@ pub fn explain(event: &Event, guardrails: &Guardrails, answers: &mut impl Answer
     if event.installation.is_none() {
         event.installation = Some(InstallationId(0));
         assumed.push(format!("the App is installed on {}", quote(&repository)));
+    }
+    if guardrails.app_login.is_none()
+        && let Some(bot) = bot(&event)
+    {
+        assumed.push(format!("{} is not this App", quote(bot)));
     }
     let mut recorder = Recorder { answers, event: &event, assumed };
     let plan = decide_with(&event, &guardrails, &mut recorder);
@@ -309,6 +314,15 @@ impl From<&RuleLocation> for Line {
     }
 }
 
+/// The bot that caused the event, if one did.
+fn bot(event: &Event) -> Option<&Login> {
+    let actor = match &event.kind {
+        EventKind::WorkflowRun(run) => run.actor.as_ref(),
+        EventKind::Push(_) => None,
+    };
+    [actor, event.sender.as_ref()].into_iter().flatten().find(|login| login.as_str().ends_with("[bot]"))
+}
+
 /// Passes lookups on, and keeps what was only assumed.
 struct Recorder<'a, A> {
     answers: &'a mut A,
@@ -347,6 +361,27 @@ impl<A: Answers> Answers for Recorder<'_, A> {
             ));
         }
         newest
+    }
+
+    fn root_spent(&mut self, root: &EventIdentity) -> u32 {
+        let spent = self.answers.root_spent(root);
+        if spent == 0 {
+            self.assumed.push(format!("nothing else was started along the chain of {}", quote(root.as_str())));
+        }
+        spent
+    }
+
+    fn edge_uses(&mut self, target: &Place) -> u32 {
+        let uses = self.answers.edge_uses(target);
+        if uses == 0 {
+            self.assumed.push(format!(
+                "{} has not started {} of {} within the hour",
+                quote(&self.event.repository.name),
+                quote(&target.start),
+                quote(&target.repository)
+            ));
+        }
+        uses
     }
 
     fn commit_on_branch(&mut self, repository: &Repository, branch: &Branch, sha: &CommitSha) -> CommitOnBranch {

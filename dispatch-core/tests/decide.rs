@@ -496,6 +496,61 @@ fn an_old_run_that_is_run_again_does_not_win_over_a_newer_one() {
 
 #[test]
 #[rustfmt::skip]
+fn what_the_app_itself_caused_starts_nothing_except_along_a_chain() {
+    fn by_the_app(s: &mut Setup) { s.run().actor = Some(login("dispatch[bot]")) }
+    check(&[
+        ("somebody else's run", |s| s.run().actor = Some(login("octocat")), "allowed"),
+        ("another App's run", |s| s.run().actor = Some(login("renovate[bot]")), "allowed"),
+        ("an account with the App's name", |s| s.run().actor = Some(login("dispatch")), "allowed"),
+        ("the App's own run", by_the_app, "own_event"),
+        ("however it is written", |s| s.run().actor = Some(login("Dispatch[bot]")), "own_event"),
+        ("a run that the App sent", |s| s.event.sender = Some(login("dispatch[bot]")), "own_event"),
+        ("a run of a dispatch", |s| { by_the_app(s); s.chain = chain(&[("acme/x", "a.yml"), ("acme/api", "ci.yml")]) }, "allowed"),
+        ("no rule is about it", |s| { by_the_app(s); s.outbound.clear() }, "no_rule_matched"),
+        ("nobody knows the App's login", |s| { by_the_app(s); s.app_login = None }, "allowed"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_source_uses_a_target_only_so_often_within_an_hour() {
+    check(&[
+        ("the last time", |s| s.uses = 99, "allowed"),
+        ("once too often", |s| s.uses = 100, "edge_rate_exceeded"),
+        ("far too often", |s| s.uses = u32::MAX, "edge_rate_exceeded"),
+        ("as the operator says", |s| { s.set("DISPATCH_MAX_EDGE_RATE", "2"); s.uses = 1 }, "allowed"),
+        ("once more", |s| { s.set("DISPATCH_MAX_EDGE_RATE", "2"); s.uses = 2 }, "edge_rate_exceeded"),
+        ("the target's side speaks first", |s| { s.uses = 100; s.inbound.clear() }, "inbound_not_authorized"),
+    ]);
+}
+
+#[test]
+fn the_first_targets_have_what_is_left_of_the_root_s_budget() {
+    let mut setup = Setup::new();
+    let more = ["a", "b", "c"].map(|name| Target { start: Start::Workflow(file(&format!("{name}.yml"))), ..target(9) });
+    let accepting = more.each_ref().map(|target| InboundTarget { start: target.start.clone(), ..accepted(20) });
+    setup.outbound[0].targets.extend(more);
+    setup.inbound[0].targets.extend(accepting);
+    // The second target is denied for another reason, and takes nothing.
+    setup.inbound[0].targets[1].accept_refs = patterns(&["release"]);
+    for (spent, outcomes) in [
+        (97, ["allowed", "ref_not_accepted", "allowed", "allowed"]),
+        (98, ["allowed", "ref_not_accepted", "allowed", "root_budget_exceeded"]),
+        (99, ["allowed", "ref_not_accepted", "root_budget_exceeded", "root_budget_exceeded"]),
+        (100, ["root_budget_exceeded", "ref_not_accepted", "root_budget_exceeded", "root_budget_exceeded"]),
+        (u32::MAX, ["root_budget_exceeded", "ref_not_accepted", "root_budget_exceeded", "root_budget_exceeded"]),
+    ] {
+        setup.spent = spent;
+        let plan = setup.plan();
+        let got: Vec<_> =
+            plan.decisions.iter().map(|decision| decision.reason().map_or("allowed", |reason| reason.code())).collect();
+        assert_eq!(got, outcomes, "{spent} are spent");
+    }
+    assert_eq!(setup.asked.iter().filter(|asked| asked.starts_with("commit")).count(), 3, "GitHub is asked last");
+}
+
+#[test]
+#[rustfmt::skip]
 fn a_tag_called_main_is_not_the_branch() {
     check(&[
         ("proven", |s| s.commit = CommitOnBranch::Proven, "allowed"),
@@ -514,18 +569,18 @@ fn only_what_is_needed_is_looked_up_and_all_that_can_be_at_once() {
         setup.plan();
         setup.asked.join("; ")
     };
-    insta::assert_snapshot!(asked(|_| ()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; commit on main of acme/api");
-    insta::assert_snapshot!(asked(|s| { s.run().attempt = 2 }), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; lane ci.yml main > cd.yml; commit on main of acme/api");
+    insta::assert_snapshot!(asked(|_| ()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
+    insta::assert_snapshot!(asked(|s| { s.run().attempt = 2 }), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; lane ci.yml main > cd.yml; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:2; commit on main of acme/api");
     insta::assert_snapshot!(asked(|s| s.outbound.clear()), @"policy of acme/api; chain of 7000000001");
-    insta::assert_snapshot!(asked(|s| s.inbound.clear()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy");
-    insta::assert_snapshot!(asked(Setup::accept_fork), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy");
+    insta::assert_snapshot!(asked(|s| s.inbound.clear()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy");
+    insta::assert_snapshot!(asked(Setup::accept_fork), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1");
 
     let mut setup = Setup::new();
     setup.outbound[0]
         .targets
         .extend(["acme/a", "acme/b"].map(|name| Target { repository: repository(name), ..target(9) }));
     setup.plan();
-    insta::assert_snapshot!(setup.asked.join("; "), @"policy of acme/api; chain of 7000000001; policy of acme/a; policy of acme/b; policy of acme/deploy; edge acme/api > acme/a; edge acme/api > acme/b; edge acme/api > acme/deploy; commit on main of acme/api");
+    insta::assert_snapshot!(setup.asked.join("; "), @"policy of acme/api; chain of 7000000001; policy of acme/a; policy of acme/b; policy of acme/deploy; edge acme/api > acme/a; edge acme/api > acme/b; edge acme/api > acme/deploy; uses of cd.yml in acme/a; uses of cd.yml in acme/b; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
 }
 
 #[test]
@@ -542,5 +597,5 @@ fn an_answered_lookup_is_never_asked_again() {
             known.look_up(lookup, &mut setup);
         }
     }
-    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.len(), 8);
 }

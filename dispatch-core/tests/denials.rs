@@ -46,6 +46,8 @@ fn a_denial_names_the_nearest_line_of_both_sides() {
         line(|s| s.target().inputs = inputs(&[("sha", "{{ source.title }}")])),
         line(|s| s.chain = chain(&[("acme/deploy", "cd.yml"), ("acme/api", "ci.yml")])),
         line(|s| s.set("TARGET_REPO_ALLOWLIST", "acme/web")),
+        line(|s| s.uses = 100),
+        line(|s| s.spent = 100),
         // Two rules: the second came nearer.
         line(|s| { s.accepted().accept_inputs.clear(); s.inbound.insert(0, inbound(30, vec![])) }),
     ].join("\n"), @r"
@@ -72,6 +74,8 @@ fn a_denial_names_the_nearest_line_of_both_sides() {
     acme/api/dispatching.yml:5 | - | the input `sha` cannot be computed: there is no variable `source.title`
     acme/api/dispatching.yml:5 | - | the chain that led to this run has already been at `cd.yml` of `acme/deploy`
     acme/api/dispatching.yml:5 | - | the operator lets nothing start in `acme/deploy`: TARGET_REPO_ALLOWLIST does not have it
+    acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | `acme/api` has started `cd.yml` of `acme/deploy` 100 times within the hour, and DISPATCH_MAX_EDGE_RATE is 100
+    acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the chain that began with `workflow_run:11:7000000001:1` has spent the 100 dispatches that one event may start
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the inputs `sha` are not accepted: the target accepts none
     ");
 }
@@ -103,6 +107,7 @@ fn an_event_that_starts_nothing_says_why() {
         message(|s| s.run().event = "issue_comment".to_owned()),
         message(|s| s.from().branches = patterns(&["dev", "release/*"])),
         message(|s| s.from().conclusions = Some([Conclusion::Failure].into())),
+        message(|s| s.run().actor = Some(login("dispatch[bot]"))),
         // Two rules: the second came nearer.
         message(|s| { s.from().events = words(&["schedule"]); s.outbound.push(outbound(30, vec![])); s.outbound[1].source = { let mut near = ci(); near.branches = patterns(&["x"]); dispatch_core::policy::Source::WorkflowRun(near) } }),
     ].join("\n"), @r"
@@ -122,6 +127,7 @@ fn an_event_that_starts_nothing_says_why() {
     acme/api/dispatching.yml:2 | source_event_not_allowed: the run was started by `issue_comment`, and the outbound rule accepts only `push`, `merge_group`, `schedule`, `workflow_dispatch`, `repository_dispatch`, `release`, `create`, `deployment`, `pull_request`
     acme/api/dispatching.yml:2 | source_branch_not_matched: the run was on `main`, and the outbound rule accepts only `dev`, `release/*`
     acme/api/dispatching.yml:2 | source_conclusion_not_allowed: the run ended with `success`, and the outbound rule accepts only `failure`
+    acme/api/dispatching.yml:2 | own_event: the run was caused by `dispatch[bot]`, which is this App, and by no dispatch that is known
     acme/api/dispatching.yml:30 | source_branch_not_matched: the run was on `main`, and the outbound rule accepts only `x`
     ");
 }

@@ -93,6 +93,9 @@ fn the_json_keeps_its_shape() {
         "no dispatch started run 7000000001",
         "`acme/deploy` is the repository that its name has always meant",
         "`acme/infra` is the repository that its name has always meant",
+        "`acme/api` has not started `cd.yml` of `acme/deploy` within the hour",
+        "`acme/api` has not started `cd.yml` of `acme/infra` within the hour",
+        "nothing else was started along the chain of `workflow_run:11:7000000001:1`",
         "commit `3484a3fb816e0859fd6e1cea078d76385ff50625` has been on `main` of `acme/api`"
       ],
       "limits": [
@@ -142,6 +145,11 @@ fn the_json_keeps_its_shape() {
           "name": "DISPATCH_MAX_CHAIN_DEPTH",
           "value": "8",
           "origin": "default"
+        },
+        {
+          "name": "DISPATCH_MAX_EDGE_RATE",
+          "value": "100",
+          "origin": "default"
         }
       ]
     }
@@ -189,6 +197,9 @@ fn people_read_each_decision_with_its_lines() {
       - no dispatch started run 7000000001
       - `acme/deploy` is the repository that its name has always meant
       - `acme/infra` is the repository that its name has always meant
+      - `acme/api` has not started `cd.yml` of `acme/deploy` within the hour
+      - `acme/api` has not started `cd.yml` of `acme/infra` within the hour
+      - nothing else was started along the chain of `workflow_run:11:7000000001:1`
       - commit `3484a3fb816e0859fd6e1cea078d76385ff50625` has been on `main` of `acme/api`
 
     limits that the operator set:
@@ -216,6 +227,20 @@ fn people_read_why_nothing_starts() {
 #[test]
 fn what_is_known_is_not_called_assumed() {
     let mut setup = Setup::new();
+    (setup.spent, setup.uses) = (1, 1);
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
     assert_eq!(explain(&event, &guardrails, &mut setup).assumed, ["no dispatch started run 7000000001"]);
+}
+
+#[test]
+fn a_bot_is_assumed_not_to_be_the_app_only_where_nobody_knows_the_app() {
+    let mut setup = Setup::new();
+    setup.run().actor = Some(login("renovate[bot]"));
+    let assumed = |setup: &mut Setup| {
+        let (event, guardrails) = (setup.event.clone(), setup.guardrails());
+        explain(&event, &guardrails, setup).assumed.contains(&"`renovate[bot]` is not this App".to_owned())
+    };
+    assert!(!assumed(&mut setup));
+    setup.app_login = None;
+    assert!(assumed(&mut setup));
 }

@@ -68,6 +68,17 @@ impl Decision {
         }
     }
 
+    /// Denies an allowed target after all. What was computed of it stays to be seen.
+    pub(super) fn deny(&mut self, reason: Reason, message: String) {
+        self.verdict = Verdict::Denied(Denied {
+            reason,
+            message,
+            git_ref: self.git_ref().cloned(),
+            inputs: self.inputs().cloned(),
+            inbound_rule: self.inbound_rule().cloned(),
+        });
+    }
+
     /// Why not, if it is denied.
     #[must_use]
     pub fn denied(&self) -> Option<&Denied> {

@@ -1,12 +1,12 @@
 //! The source's side: what the operator lets count, and which rules fit.
 
 use super::filter::misfit;
-use super::plan::{Decision, Denied, Skipped};
+use super::plan::Skipped;
 use super::{Identity, PolicyAnswer, PolicyFile};
 use crate::chain::Place;
 use crate::event::{Event, Head, WorkflowRun};
 use crate::guardrail::Guardrails;
-use crate::name::{Repository, WorkflowFile};
+use crate::name::{Login, Repository, WorkflowFile};
 use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation, Source, Start, WorkflowRunSource};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
@@ -188,20 +188,34 @@ fn usable_policy<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<(Polic
     }
 }
 
-/// The denial of a target that would be allowed if the commit were proven to have been on the branch.
-pub(super) fn ref_unverified(case: &Case<'_>, decision: &Decision) -> Denied {
-    Denied {
-        reason: Reason::SourceRefUnverified,
-        message: format!(
-            "commit {} was not proven to have been on {} of {}",
-            quote(&case.run.head_sha),
-            case.branch_words(),
-            quote(case.repository()),
-        ),
-        git_ref: decision.git_ref().cloned(),
-        inputs: decision.inputs().cloned(),
-        inbound_rule: decision.inbound_rule().cloned(),
+/// What the App itself causes starts nothing, except along a chain. `rules` are those that fit.
+pub(super) fn not_our_own(case: &Case<'_>, rules: &[FittingRule<'_>]) -> Result<(), Skipped> {
+    let Some(app) = &case.guardrails.app_login else { return Ok(()) };
+    let is_app = |login: &&Login| login.as_str().eq_ignore_ascii_case(app.as_str());
+    let caused_by = [&case.run.actor, &case.event.sender];
+    if caused_by.into_iter().flatten().find(is_app).is_none() {
+        return Ok(());
     }
+    let line = |rule: &FittingRule<'_>| RuleLocation {
+        repository: case.repository().clone(),
+        path: rule.path,
+        line: rule.rule.line,
+    };
+    Err(Skipped {
+        reason: Reason::OwnEvent,
+        message: format!("the run was caused by {}, which is this App, and by no dispatch that is known", quote(app)),
+        outbound_rule: rules.first().map(line),
+    })
+}
+
+/// Why a target is denied that would be allowed if the commit were proven to have been on the branch.
+pub(super) fn ref_unverified(case: &Case<'_>) -> String {
+    format!(
+        "commit {} was not proven to have been on {} of {}",
+        quote(&case.run.head_sha),
+        case.branch_words(),
+        quote(case.repository()),
+    )
 }
 
 fn skip<T>(reason: Reason, message: String) -> Result<T, Skipped> {

@@ -173,14 +173,18 @@ impl Entry<'_> {
             Some(lane) => missing.or_ask(known.lanes.get(&lane), || Lookup::Lane(lane.clone())).copied(),
             None => Some(None),
         };
-        let (answer, edge, newest) = (answer?, *edge?, newest?);
+        let uses = missing.or_ask(known.edge_uses.get(&self.place), || Lookup::EdgeUses(self.place.clone()));
+        let (answer, edge, newest, uses) = (answer?, *edge?, newest?, *uses?);
 
         let verdict = usable_policy(&self.place, answer).and_then(|(identity, path, policy)| {
             let (source, target) = (self.source, self.target);
             let consent = Consent { case, source, target, request: &prepared.request, identity, edge, newest };
             let line = |line| RuleLocation { repository: repository.clone(), path, line };
             match consent.find(policy) {
-                Ok(accepted) => Ok((identity, line(accepted.line))),
+                Ok(accepted) => match too_often(case, &self.place, uses) {
+                    None => Ok((identity, line(accepted.line))),
+                    Some(denied) => Err(Denied { inbound_rule: Some(line(accepted.line)), ..denied }),
+                },
                 Err(gap) => Err(Denied { inbound_rule: gap.line.map(line), ..denied(gap.reason, gap.message) }),
             }
         });
@@ -200,6 +204,22 @@ impl Entry<'_> {
         let visibility = visibility(case, &self.place, answer.repository);
         Some(Decision { target: self.place, outbound_rule: self.outbound_rule, verdict, visibility })
     }
+}
+
+/// The hourly brake: it ends the loops that no chain shows, such as those that go through pushes.
+fn too_often(case: &Case<'_>, place: &Place, uses: u32) -> Option<Denied> {
+    let most = case.guardrails.max_edge_rate.value;
+    (usize::try_from(uses).unwrap_or(usize::MAX) >= most).then(|| {
+        denied(
+            Reason::EdgeRateExceeded,
+            format!(
+                "{} has started {} of {} {uses} times within the hour, and DISPATCH_MAX_EDGE_RATE is {most}",
+                quote(case.repository()),
+                quote(&place.start),
+                quote(&place.repository),
+            ),
+        )
+    })
 }
 
 fn usable_policy<'a>(place: &Place, answer: &'a PolicyAnswer) -> Result<(Identity, PolicyPath, &'a Policy), Denied> {

@@ -1,115 +1,184 @@
 //! Stage 2: from a delivery to its plan.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::lookup::LookupError;
 use super::{Pipeline, Planned};
 use crate::Timestamp;
 use crate::chain::Place;
-use crate::decide::{Decision, LaneKey, Plan};
+use crate::decide::{Decided, Decision, Known, LaneKey, Plan, Skipped, decide};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventIdentity, EventKind};
 use crate::fact::{Fact, FactBody, Subject};
+use crate::guardrail::Guardrails;
 use crate::policy::Start;
 use crate::ports::GitHubError;
-use crate::ports::store::{Commit, Record, RecordKey, StoreError, Write};
+use crate::ports::store::{Commit, Record, RecordKey, RootBudget, StoreError, Stored, Write};
+use crate::reason::Reason;
+use crate::retry::later;
+
+/// How often a plan is stored while other plans of the same chain, or of the same event, are faster.
+const MAX_CONFLICTS: usize = 16;
+/// How long a plan waits that others were faster than each time.
+const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
+/// How long, next to twice the time that GitHub may take to list a run, a run that this App caused waits for the record of
+/// the dispatch that it follows from. A call in doubt is resolved in that time, or by nobody.
+const OWN_RUN_WAITS: Duration = Duration::from_secs(5 * 60);
+/// The longest time between two looks for that record.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 impl Pipeline {
     /// Stage 2: reads what the decision needs, decides, and stores the plan. `version` is the delivery's version as it was
     /// claimed.
     ///
-    /// What cannot be read now is never taken for absent: the delivery waits, until it is too old to be wanted.
+    /// What cannot be read now is never taken for absent: the delivery waits, until it is too old to be wanted. Then it is
+    /// parked, without a plan. A run that this App caused waits for a while for the record of the dispatch that it follows
+    /// from: its webhook may have overtaken it.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was stored, and the delivery comes back when its lease ends.
     pub async fn plan(&self, delivery: Delivery, version: u64, now: Timestamp) -> Result<Planned, StoreError> {
+        if let Some(Skipped { reason, message, .. }) = self.too_old(&delivery, now) {
+            return self.park_plan(delivery, version, Some(reason), message, now).await;
+        }
         match self.decide(&delivery, now).await {
-            Ok((plan, _)) => self.store_plan(delivery, version, plan, now).await,
-            Err(LookupError::GitHub(error)) => self.put_plan_back(delivery, version, &error, now).await,
+            Ok((plan, _)) if self.may_be_recorded_soon(&delivery, &plan, now) => {
+                let wait = Duration::from_secs(2_u64.saturating_pow(delivery.attempts)).min(LONGEST_LOOK);
+                let error = "this App caused the run, and the dispatch that it follows from may not be recorded yet";
+                self.put_plan_back(delivery, version, later(now, wait), error.to_owned(), now).await
+            }
+            Ok((plan, known)) => self.store_plan(delivery, version, plan, known, now).await,
+            Err(LookupError::GitHub(error)) => {
+                let attempts = delivery.attempts.saturating_add(1);
+                match self.read_again_at(&error, attempts, now) {
+                    Some(until) => self.put_plan_back(delivery, version, until, error.to_string(), now).await,
+                    None => self.park_plan(delivery, version, None, error.to_string(), now).await,
+                }
+            }
             Err(LookupError::Store(error)) => Err(error),
         }
     }
 
-    /// Stores a plan, and claims the keys of its dispatches.
+    /// Whether a run was denied as our own whose chain may still be recorded.
+    fn may_be_recorded_soon(&self, delivery: &Delivery, plan: &Plan, now: Timestamp) -> bool {
+        let is_own = plan.skipped.as_ref().is_some_and(|skipped| skipped.reason == Reason::OwnEvent);
+        is_own && now < later(delivery.received_at, self.settle.saturating_mul(2).saturating_add(OWN_RUN_WAITS))
+    }
+
+    /// Stores a plan, claims the keys of its dispatches, and takes what they cost from the root's budget. Where others were
+    /// faster, it decides again with what was read before.
     async fn store_plan(
         &self,
         delivery: Delivery,
         version: u64,
-        plan: Plan,
+        mut plan: Plan,
+        mut known: Known,
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
-        let mut dispatches = dispatches(&delivery, &plan, now);
-        let mut already_claimed = Vec::new();
-        loop {
+        for _ in 0..MAX_CONFLICTS {
+            let mut claims = self.claims(&delivery, &plan, now).await?;
+            if let Some((root, spent)) = claims.spent_by_others()
+                && known.root_spent.insert(root.clone(), spent) != Some(spent)
+            {
+                match decide(&delivery.event, &known, &self.guardrails) {
+                    Decided::Plan(again) => plan = again,
+                    Decided::Need(_) => break,
+                }
+                continue;
+            }
+            claims.keep_budget(&mut plan, now);
+
+            let Claims { dispatches, already_claimed, budget } = claims;
             let mut planned = delivery.clone();
             (planned.state, planned.due) = (DeliveryState::Planned, None);
-            let body = FactBody::DeliveryPlanned {
-                delivery: delivery.summary(),
-                plan: plan.clone(),
-                already_claimed: already_claimed.clone(),
-            };
+            let body = FactBody::DeliveryPlanned { delivery: delivery.summary(), plan: plan.clone(), already_claimed };
             let facts = vec![planned.next_fact(now, body)];
             let mut writes = vec![Write { record: Record::Delivery(Box::new(planned)), expected: Some(version) }];
             let new =
                 |dispatch: &Dispatch| Write { record: Record::Dispatch(Box::new(dispatch.clone())), expected: None };
             writes.extend(dispatches.iter().map(new));
+            writes.extend(
+                budget
+                    .filter(|_| !dispatches.is_empty())
+                    .map(|budget| Write { record: Record::Root(budget.root, budget.spent), expected: budget.version }),
+            );
             match self.store.commit(Commit { writes, facts }).await {
                 Ok(()) => return Ok(Planned::Done { plan, dispatches }),
-                // Another delivery of the same event was faster. A claimed key stays claimed, so each round has fewer.
-                Err(StoreError::Conflict(key @ RecordKey::Dispatch(_))) => {
-                    let claimed = self.claimed(&dispatches).await?;
-                    if claimed.is_empty() {
-                        return Err(StoreError::Conflict(key));
-                    }
-                    dispatches.retain(|dispatch| !claimed.contains(&dispatch.key));
-                    already_claimed.extend(claimed);
-                }
+                // Another delivery of the same event was faster, or another event of the same chain.
+                Err(StoreError::Conflict(RecordKey::Dispatch(_) | RecordKey::Root(_))) => {}
                 Err(error) => return Err(error),
             }
         }
+        let error = "other events of the same chain are planned at the same time".to_owned();
+        self.put_plan_back(delivery, version, later(now, AFTER_CONFLICTS), error, now).await
     }
 
-    /// Those of the keys that are claimed already.
-    async fn claimed(&self, dispatches: &[Dispatch]) -> Result<BTreeSet<DispatchKey>, StoreError> {
-        let keys: Vec<_> = dispatches.iter().map(|dispatch| RecordKey::Dispatch(dispatch.key.clone())).collect();
-        let loaded = self.store.load(&keys).await?;
-        Ok(loaded
-            .into_iter()
-            .zip(dispatches)
-            .filter_map(|(stored, dispatch)| stored.map(|_| dispatch.key.clone()))
-            .collect())
+    /// What a plan would claim, as it is stored now.
+    async fn claims(&self, delivery: &Delivery, plan: &Plan, now: Timestamp) -> Result<Claims, StoreError> {
+        let Some(root) = plan.root() else { return Ok(Claims::default()) };
+        let wanted = dispatches(delivery, plan, now);
+        let mut keys = vec![RecordKey::Root(root.clone())];
+        keys.extend(wanted.iter().map(|dispatch| RecordKey::Dispatch(dispatch.key.clone())));
+        let mut stored = self.store.load(&keys).await?.into_iter();
+        let (spent, version) = match stored.next().flatten() {
+            Some(Stored { record: Record::Root(_, spent), version }) => (spent, Some(version)),
+            _ => (RootBudget::default(), None),
+        };
+        let event = delivery.event.identity();
+        let mut claims =
+            Claims { budget: Some(Budget { root: root.clone(), event, spent, version }), ..Claims::default() };
+        for (dispatch, stored) in wanted.into_iter().zip(stored) {
+            match stored {
+                None => claims.dispatches.push(dispatch),
+                Some(_) => claims.already_claimed.push(dispatch.key),
+            }
+        }
+        Ok(claims)
     }
 
-    /// Stores that planning has to wait, or that it is given up because asking again would not help.
+    /// Stores that planning has to wait.
     async fn put_plan_back(
         &self,
         mut delivery: Delivery,
         version: u64,
-        error: &GitHubError,
+        until: Timestamp,
+        error: String,
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
-        let message = error.to_string();
         delivery.attempts = delivery.attempts.saturating_add(1);
-        let (planned, body) = match self.read_again_at(error, delivery.attempts, now) {
-            Some(until) => {
-                delivery.due = Some(until);
-                let body = FactBody::DeliveryPutBack { delivery: delivery.summary(), until, error: message.clone() };
-                (Planned::PutBack { until, error: message }, body)
-            }
-            None => {
-                delivery.due = None;
-                delivery.state = DeliveryState::Parked { reason: None, error: message.clone() };
-                delivery.parked_at = Some(now);
-                let body =
-                    FactBody::DeliveryParked { delivery: delivery.summary(), reason: None, error: message.clone() };
-                (Planned::Parked { error: message }, body)
-            }
-        };
+        delivery.due = Some(until);
+        let body = FactBody::DeliveryPutBack { delivery: delivery.summary(), until, error: error.clone() };
+        self.store_delivery(delivery, version, body, now).await?;
+        Ok(Planned::PutBack { until, error })
+    }
+
+    /// Stores that planning is given up: asking again would not help, or nobody wants it any more.
+    async fn park_plan(
+        &self,
+        mut delivery: Delivery,
+        version: u64,
+        reason: Option<Reason>,
+        error: String,
+        now: Timestamp,
+    ) -> Result<Planned, StoreError> {
+        (delivery.due, delivery.parked_at) = (None, Some(now));
+        delivery.state = DeliveryState::Parked { reason, error: error.clone() };
+        let body = FactBody::DeliveryParked { delivery: delivery.summary(), reason, error: error.clone() };
+        self.store_delivery(delivery, version, body, now).await?;
+        Ok(Planned::Parked { error })
+    }
+
+    async fn store_delivery(
+        &self,
+        mut delivery: Delivery,
+        version: u64,
+        body: FactBody,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let fact = delivery.next_fact(now, body);
         let write = Write { record: Record::Delivery(Box::new(delivery)), expected: Some(version) };
-        self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await?;
-        Ok(planned)
+        self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await
     }
 
     /// When to read again what could not be read; None where asking again will not help.
@@ -131,6 +200,50 @@ impl Delivery {
         let sequence = self.facts;
         self.facts += 1;
         Fact { subject: Subject { delivery: self.key.clone(), dispatch: None }, sequence, time, body }
+    }
+}
+
+/// What a plan claims.
+#[derive(Default)]
+struct Claims {
+    /// The dispatches that nobody claimed before.
+    dispatches: Vec<Dispatch>,
+    /// Those that another delivery of the same event claimed.
+    already_claimed: Vec<DispatchKey>,
+    /// None where nothing is allowed.
+    budget: Option<Budget>,
+}
+
+/// The budget of the root, as it is stored.
+struct Budget {
+    root: EventIdentity,
+    event: EventIdentity,
+    spent: RootBudget,
+    version: Option<u64>,
+}
+
+impl Claims {
+    fn spent_by_others(&self) -> Option<(&EventIdentity, u32)> {
+        let budget = self.budget.as_ref()?;
+        Some((&budget.root, budget.spent.spent_by_others(&budget.event)))
+    }
+
+    /// Counts the new dispatches for their event. The decision has kept them within what others left; only where another
+    /// delivery of the same event planned other targets may they be too many together.
+    fn keep_budget(&mut self, plan: &mut Plan, now: Timestamp) {
+        let Some(budget) = &mut self.budget else { return };
+        let own = budget.spent.spent.get(&budget.event).copied().unwrap_or(0);
+        let spent = budget.spent.spent_by_others(&budget.event).saturating_add(own);
+        let left = usize::try_from(Guardrails::ROOT_BUDGET.saturating_sub(spent)).unwrap_or(usize::MAX);
+        for dispatch in self.dispatches.drain(left.min(self.dispatches.len())..) {
+            plan.decisions
+                .iter_mut()
+                .filter(|decision| decision.target == dispatch.key.target)
+                .for_each(Decision::deny_over_budget);
+        }
+        let own = own.saturating_add(u32::try_from(self.dispatches.len()).unwrap_or(u32::MAX));
+        budget.spent.spent.insert(budget.event.clone(), own);
+        budget.spent.at = now;
     }
 }
 

@@ -26,7 +26,9 @@ use self::worlds::{World, world};
 const CASES: u32 = 1_000;
 
 fn plan(world: &World) -> dispatch_core::decide::Plan {
-    decide_with(&world.event, &Guardrails::from_settings(&world.settings).unwrap(), &mut &*world)
+    let settings = Guardrails::from_settings(&world.settings).unwrap();
+    let guardrails = Guardrails { app_login: world.app_login.clone(), ..settings };
+    decide_with(&world.event, &guardrails, &mut &*world)
 }
 
 /// Runs a property over many worlds.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dispatch_core::decide::{CommitOnBranch, Identity, PolicyFile};
 use dispatch_core::event::{Conclusion, EventKind, Head, WorkflowRun};
+use dispatch_core::name::Login;
 use dispatch_core::pattern::PatternSet;
 use dispatch_core::policy::{
     InboundRule, InboundTarget, OutboundRule, Reruns, Source, Start, Target, WorkflowRunSource,
@@ -23,16 +24,37 @@ pub fn targets(world: &World) -> Option<Vec<Sent>> {
     }
     let rules: Vec<&OutboundRule> =
         world.outbound().iter().filter(|rule| outbound_fits(run, of(&rule.source))).collect();
-    if rules.is_empty() {
+    if rules.is_empty() || our_own(world, run) {
         return None;
     }
     let entries: Vec<(&OutboundRule, &Target)> =
         rules.iter().flat_map(|rule| rule.targets.iter().map(move |target| (*rule, target))).collect();
-    let sent = entries.iter().enumerate().map(|(position, (rule, target))| {
+    let mut spent = world.spent;
+    let mut sent = Vec::new();
+    for (position, (rule, target)) in entries.iter().enumerate() {
         let before: Vec<&Target> = entries[..position].iter().map(|(_, target)| *target).collect();
-        one(world, run, rule, target, &before)
-    });
-    Some(sent.collect())
+        let agreed = one(world, run, rule, target, &before);
+        let affordable = agreed.filter(|_| spent < 100);
+        spent += u32::from(affordable.is_some());
+        sent.push(affordable.filter(|_| proven(world, run)));
+    }
+    Some(sent)
+}
+
+/// Did the App cause the run, and not by a dispatch?
+fn our_own(world: &World, run: &WorkflowRun) -> bool {
+    let Some(app) = &world.app_login else { return false };
+    let by_the_app = |login: &Login| login.as_str().to_lowercase() == app.as_str().to_lowercase();
+    world.chain.is_none()
+        && (run.actor.as_ref().is_some_and(by_the_app) || world.event.sender.as_ref().is_some_and(by_the_app))
+}
+
+/// Has the commit been where the run says that it was?
+fn proven(world: &World, run: &WorkflowRun) -> bool {
+    match (&run.head_branch, run.head) {
+        (None, _) | (Some(_), Head::Fork(_)) => true,
+        (Some(_), _) => world.commit != CommitOnBranch::NotProven,
+    }
 }
 
 fn one(world: &World, run: &WorkflowRun, rule: &OutboundRule, target: &Target, before: &[&Target]) -> Sent {
@@ -75,11 +97,9 @@ fn one(world: &World, run: &WorkflowRun, rule: &OutboundRule, target: &Target, b
     let somebody_agrees = world.inbound(&target.repository).iter().any(|inbound| {
         inbound.targets.iter().any(|accepted| agrees(world, run, rule, target, inbound, accepted, &git_ref))
     });
-    let proven = match (&run.head_branch, run.head) {
-        (None, _) | (Some(_), Head::Fork(_)) => true,
-        (Some(_), _) => world.commit != CommitOnBranch::NotProven,
-    };
-    (somebody_agrees && proven).then_some((git_ref, inputs))
+    let uses = world.uses.get(&target.repository).copied().unwrap_or(0);
+    let seldom = (uses as usize) < number(world, "DISPATCH_MAX_EDGE_RATE", 100);
+    (somebody_agrees && seldom).then_some((git_ref, inputs))
 }
 
 /// Does this one entry of the target's file accept all of it?

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dispatch_core::chain::{Chain, Place};
 use dispatch_core::decide::{Answers, CommitOnBranch, Edge, EdgeKey, Identity, LaneKey, PolicyAnswer, PolicyFile};
 use dispatch_core::diagnostic::Diagnostics;
-use dispatch_core::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
-use dispatch_core::name::{Branch, CommitSha, InstallationId, Repository, RepositoryId, RunId, WorkflowFile};
+use dispatch_core::event::{Conclusion, Event, EventIdentity, EventKind, EventRepository, Head, WorkflowRun};
+use dispatch_core::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, RunId, WorkflowFile};
 use dispatch_core::pattern::PatternSet;
 use dispatch_core::policy::{
     Accept, InboundRule, InboundTarget, OutboundRule, Policy, PolicyPath, Reruns, Source, Start, Target,
@@ -33,6 +33,11 @@ pub struct World {
     pub edges: BTreeMap<Repository, Edge>,
     /// In every lane.
     pub newest: Option<u64>,
+    /// By the other events of the chain.
+    pub spent: u32,
+    /// By target repository, within the hour.
+    pub uses: BTreeMap<Repository, u32>,
+    pub app_login: Option<Login>,
     pub commit: CommitOnBranch,
 }
 
@@ -89,6 +94,14 @@ impl Answers for &World {
         self.newest
     }
 
+    fn root_spent(&mut self, _root: &EventIdentity) -> u32 {
+        self.spent
+    }
+
+    fn edge_uses(&mut self, target: &Place) -> u32 {
+        self.uses.get(&target.repository).copied().unwrap_or_default()
+    }
+
     fn commit_on_branch(&mut self, _repository: &Repository, _branch: &Branch, _sha: &CommitSha) -> CommitOnBranch {
         self.commit
     }
@@ -98,8 +111,11 @@ pub fn world() -> impl Strategy<Value = World> {
     let policies = (source_policy(), target_policy(1), target_policy(2), target_policy(3));
     let edges = (maybe(0.3, edge(1)), maybe(0.3, edge(2)), maybe(0.3, edge(3)));
     let commit = prop_oneof![9 => Just(CommitOnBranch::Proven), 1 => Just(CommitOnBranch::NotProven)];
-    (event(), settings(), policies, maybe(0.2, chain()), edges, maybe(0.5, 39_u64..43), commit).prop_map(
-        |(event, settings, policies, chain, edges, newest, commit)| World {
+    let spent = prop_oneof![6 => Just(0_u32), 1 => 97_u32..102];
+    let uses = prop_oneof![6 => Just(0_u32), 1 => 0_u32..4, 1 => 98_u32..102];
+    let brakes = (spent, [uses.clone(), uses.clone(), uses], maybe(0.5, Just("dispatch[bot]".parse().unwrap())));
+    (event(), settings(), policies, maybe(0.2, chain()), edges, maybe(0.5, 39_u64..43), commit, brakes).prop_map(
+        |(event, settings, policies, chain, edges, newest, commit, (spent, uses, app_login))| World {
             event,
             settings,
             policies: (0..)
@@ -112,6 +128,9 @@ pub fn world() -> impl Strategy<Value = World> {
                 .filter_map(|(i, edge)| Some((repository(i), edge?)))
                 .collect(),
             newest,
+            spent,
+            uses: (1..).zip(uses).map(|(i, uses)| (repository(i), uses)).collect(),
+            app_login,
             commit,
         },
     )
@@ -128,8 +147,9 @@ fn event() -> impl Strategy<Value = Event> {
         prop_oneof![20 => Just("push"), 3 => select(vec!["schedule", "issue_comment", "pull_request", "watch"])];
     let url = prop_oneof![5 => Just("https://github.com/acme/api/actions/runs/7"), 1 => Just("")];
     let installation = prop_oneof![20 => Just(Some(InstallationId(5))), 1 => Just(None)];
-    (workflow, conclusion, branch, head, started, 1_u32..3, (url, installation, any::<bool>())).prop_map(
-        |(workflow, conclusion, branch, head, started, attempt, (url, installation, private))| Event {
+    let causes = (caused_by(), caused_by());
+    (workflow, conclusion, branch, head, started, 1_u32..3, (url, installation, any::<bool>(), causes)).prop_map(
+        |(workflow, conclusion, branch, head, started, attempt, (url, installation, private, (actor, sender)))| Event {
             version: Event::VERSION,
             repository: EventRepository {
                 id: id(0),
@@ -138,7 +158,7 @@ fn event() -> impl Strategy<Value = Event> {
                 private,
             },
             installation,
-            sender: None,
+            sender,
             kind: EventKind::WorkflowRun(WorkflowRun {
                 id: RunId(7),
                 attempt,
@@ -149,13 +169,18 @@ fn event() -> impl Strategy<Value = Event> {
                 head_branch: branch.map(|name| name.parse().unwrap()),
                 head_sha: SHA.parse().unwrap(),
                 head,
-                actor: None,
+                actor,
                 url: url.to_owned(),
                 started_at: None,
                 updated_at: "2026-01-02T03:04:05Z".parse().unwrap(),
             }),
         },
     )
+}
+
+fn caused_by() -> impl Strategy<Value = Option<Login>> {
+    prop_oneof![6 => Just(None), 6 => Just(Some("octocat")), 2 => Just(Some("dispatch[bot]")), 1 => Just(Some("Dispatch[bot]"))]
+        .prop_map(|name| name.map(|name| name.parse().unwrap()))
 }
 
 fn settings() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -170,8 +195,9 @@ fn settings() -> impl Strategy<Value = BTreeMap<String, String>> {
         maybe(0.8, select(vec!["false", "false", "true"])),
         maybe(0.15, select(vec!["1", "2", "3"])),
         maybe(0.15, select(vec!["1", "2", "3"])),
+        maybe(0.3, select(vec!["1", "2", "99"])),
     );
-    settings.prop_map(|(owners, sources, targets, workflows, conclusions, default_branch, most, depth)| {
+    settings.prop_map(|(owners, sources, targets, workflows, conclusions, default_branch, most, depth, rate)| {
         let values = [
             ("OWNER_ALLOWLIST", owners),
             ("SOURCE_REPO_ALLOWLIST", sources),
@@ -181,6 +207,7 @@ fn settings() -> impl Strategy<Value = BTreeMap<String, String>> {
             ("ENFORCE_SOURCE_DEFAULT_BRANCH", default_branch),
             ("DISPATCH_MAX_TARGETS_PER_RUN", most),
             ("DISPATCH_MAX_CHAIN_DEPTH", depth),
+            ("DISPATCH_MAX_EDGE_RATE", rate),
         ];
         values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
     })

@@ -8,9 +8,9 @@ use dispatch_core::decide::{
     Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, PolicyFile, decide_with,
 };
 use dispatch_core::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
-use dispatch_core::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
+use dispatch_core::event::{Conclusion, Event, EventIdentity, EventKind, EventRepository, Head, WorkflowRun};
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Branch, CommitSha, InstallationId, Repository, RepositoryId, RunId, WorkflowFile};
+use dispatch_core::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, RunId, WorkflowFile};
 use dispatch_core::pattern::PatternSet;
 use dispatch_core::policy::{
     Accept, InboundRule, InboundTarget, OutboundRule, Policy, PolicyPath, Reruns, Source, Start, Target,
@@ -35,7 +35,13 @@ pub struct Setup {
     pub edge: Option<Edge>,
     /// The newest run that the lane dispatched.
     pub newest: Option<u64>,
+    /// What other events of the chain have spent of the root's budget.
+    pub spent: u32,
+    /// How often the source has used each target within the hour.
+    pub uses: u32,
     pub commit: CommitOnBranch,
+    /// The login of the App's bot.
+    pub app_login: Option<Login>,
     /// What was looked up, in order.
     pub asked: Vec<String>,
 }
@@ -84,7 +90,10 @@ impl Setup {
             chain: None,
             edge: None,
             newest: None,
+            spent: 0,
+            uses: 0,
             commit: CommitOnBranch::Proven,
+            app_login: Some(login("dispatch[bot]")),
             asked: Vec::new(),
         }
     }
@@ -130,7 +139,7 @@ impl Setup {
     }
 
     pub fn guardrails(&self) -> Guardrails {
-        Guardrails::from_settings(&self.settings).unwrap()
+        Guardrails { app_login: self.app_login.clone(), ..Guardrails::from_settings(&self.settings).unwrap() }
     }
 
     pub fn plan(&mut self) -> Plan {
@@ -197,6 +206,16 @@ impl Answers for Setup {
         self.newest
     }
 
+    fn root_spent(&mut self, root: &EventIdentity) -> u32 {
+        self.asked.push(format!("spent by the chain of {}", root.as_str()));
+        self.spent
+    }
+
+    fn edge_uses(&mut self, target: &Place) -> u32 {
+        self.asked.push(format!("uses of {} in {}", target.start, target.repository));
+        self.uses
+    }
+
     fn commit_on_branch(&mut self, repository: &Repository, branch: &Branch, _sha: &CommitSha) -> CommitOnBranch {
         self.asked.push(format!("commit on {branch} of {repository}"));
         self.commit
@@ -211,6 +230,10 @@ pub fn found(identity: Identity, policy: Policy) -> PolicyAnswer {
 }
 
 pub fn repository(name: &str) -> Repository {
+    name.parse().unwrap()
+}
+
+pub fn login(name: &str) -> Login {
     name.parse().unwrap()
 }
 
