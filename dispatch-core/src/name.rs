@@ -283,6 +283,28 @@ impl WorkflowFile {
     pub fn from_policy(text: &str) -> Result<Self, NameError> {
         text.strip_prefix(Self::FOLDER).unwrap_or(text).parse()
     }
+
+    /// Reads the `path` of a workflow run, if it is a file of the run's own repository. GitHub writes it plain, with `@ref`
+    /// behind it, or with `owner/repo/` before it (REST API description, `path` of a workflow run); `dynamic/...` is no file.
+    ///
+    /// ```
+    /// use dispatch_core::name::WorkflowFile;
+    /// let own = "acme/api".parse().unwrap();
+    /// let read = |path| WorkflowFile::from_run_path(path, &own).map(|file| file.to_string());
+    /// assert_eq!(read(".github/workflows/ci.yml@main"), Some("ci.yml".to_owned()));
+    /// assert_eq!(read("Acme/API/.github/workflows/ci.yml"), Some("ci.yml".to_owned()));
+    /// assert_eq!(read("evil/api/.github/workflows/ci.yml"), None);
+    /// ```
+    #[must_use]
+    pub fn from_run_path(path: &str, own: &Repository) -> Option<Self> {
+        let path = path.split_once('@').map_or(path, |(path, _ref)| path);
+        let file = match path.split_once("/.github/workflows/") {
+            Some((repository, file)) if repository.parse().is_ok_and(|found: Repository| found == *own) => file,
+            Some(_) => return None,
+            None => path.strip_prefix(Self::FOLDER)?,
+        };
+        file.parse().ok()
+    }
 }
 
 checked_text!(

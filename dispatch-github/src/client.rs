@@ -137,6 +137,10 @@ impl GitHub {
             body: call.body.clone(),
             limit: call.limit,
         };
+        // The last look at the clock: what comes after it is the connection, where there is none yet, and the sending.
+        if call.not_after.is_some_and(|latest| Timestamp::now() > latest) {
+            return Err(CallError::GitHub(GitHubError::Unavailable(TOO_LATE.to_owned())));
+        }
         let sent = self.transport.send(request).await;
         let answer = sent.map_err(|error| CallError::GitHub(answer::no_answer(error, call.effect)))?;
         self.rate_limits.record(token.installation(), &answer.headers);
@@ -152,6 +156,9 @@ impl GitHub {
     }
 }
 
+/// Why a call was not sent any more.
+const TOO_LATE: &str = "the time in which the call may be sent has passed";
+
 /// One call to one repository.
 pub(crate) struct Call<'a> {
     pub(crate) repository: &'a Repository,
@@ -165,6 +172,8 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Option<Vec<u8>>,
     /// The version of a file that is known already.
     pub(crate) known: Option<(PolicyPath, &'a FileVersion)>,
+    /// Nothing is sent after this time.
+    pub(crate) not_after: Option<Timestamp>,
     /// How much of the answer's body is read at most.
     pub(crate) limit: usize,
 }

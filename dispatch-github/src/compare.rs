@@ -32,6 +32,7 @@ impl GitHub {
             path,
             body: None,
             known: None,
+            not_after: None,
             limit: BODY_LIMIT,
         };
         let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;

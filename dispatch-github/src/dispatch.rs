@@ -11,19 +11,17 @@ use crate::client::{Call, GitHub};
 use crate::path::ApiPath;
 use crate::permission::Permission;
 use crate::transport::{Answer, Body};
-use crate::wire::RunDetails;
+use crate::wire::{RunDetails, page};
 
 /// GitHub's answer is a few hundred bytes.
 const BODY_LIMIT: usize = 64 * 1024;
-/// A longer one is no page of GitHub's.
-const URL_LIMIT: usize = 1_024;
 
 impl GitHub {
     pub(crate) async fn start(
         &self,
         repository: &RepositoryRef,
         request: &DispatchRequest,
-        _not_after: Timestamp,
+        not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
         let (permission, path, body) = match request {
             DispatchRequest::Workflow(request) => (
@@ -43,6 +41,7 @@ impl GitHub {
             path,
             body: Some(body),
             known: None,
+            not_after: Some(not_after),
             limit: BODY_LIMIT,
         };
         let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;
@@ -53,27 +52,11 @@ impl GitHub {
     }
 }
 
-impl GitHub {
-    pub(crate) async fn list_runs(
-        &self,
-        _repository: &RepositoryRef,
-        _since: Timestamp,
-    ) -> Result<dispatch_core::ports::github::RunListing, GitHubError> {
-        Err(GitHubError::Unavailable("runs cannot be listed yet".to_owned()))
-    }
-}
-
 /// The run, where the answer names it. GitHub has done it by now: nothing about the body can change that.
 fn started(answer: &Answer) -> Option<StartedRun> {
     let Body::Whole(bytes) = &answer.body else { return None };
     let details: RunDetails = serde_json::from_slice(bytes).ok()?;
-    Some(StartedRun { id: details.workflow_run_id, url: checked(details.html_url) })
-}
-
-/// A run's page is shown as a link: nothing but a web address will do, else none.
-fn checked(url: String) -> String {
-    let web = url.starts_with("https://") || url.starts_with("http://");
-    if web && url.len() <= URL_LIMIT && url.bytes().all(|b| b.is_ascii_graphic()) { url } else { String::new() }
+    Some(StartedRun { id: details.workflow_run_id, url: page(details.html_url) })
 }
 
 /// A kind of request that a newer core knows and this client does not.

@@ -4,7 +4,7 @@
 //! rate limit; a call that writes is sent once, and its answer is read strictly: done, refused, not now, or in doubt.
 //! Requests go to the configured API and nowhere else: redirects, `Link` headers and URLs in answers are never followed.
 //!
-//! 1. [`client`]: [`GitHub`], its options, and the port's methods, in `read`, `compare` and `dispatch`.
+//! 1. [`client`]: [`GitHub`], its options, and the port's methods, in `read`, `compare`, `dispatch` and `runs`.
 //! 2. `token`: App, installation, token; `permission`: what a token may do.
 //! 3. `transport`: one request, one answer; `path`: the only places where requests go; `wire`: what is read of answers.
 //! 4. `answer`: what an answer that is no success means.
@@ -20,6 +20,7 @@ mod path;
 mod permission;
 mod rate_limit;
 mod read;
+mod runs;
 mod token;
 mod transport;
 mod wire;

@@ -10,6 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_e
 /// RFC 3986's unreserved characters stay; everything else is encoded, `/` too.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Items on the largest page ("Using pagination in the REST API").
+pub(crate) const PER_PAGE: usize = 100;
+
 /// A path of GitHub's REST API, with its query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiPath(String);
@@ -52,6 +55,11 @@ impl ApiPath {
     /// "Create a workflow dispatch event", the workflow by its file name.
     pub(crate) fn workflow_dispatches(repository: &Repository, workflow: &WorkflowFile) -> Self {
         Self(format!("{}/actions/workflows/{}/dispatches", repo(repository), segment(workflow.as_str())))
+    }
+
+    /// "List workflow runs for a repository", one page of them, counted from 1. Without any filter.
+    pub(crate) fn runs(repository: &Repository, page: usize) -> Self {
+        Self(format!("{}/actions/runs?per_page={PER_PAGE}&page={page}", repo(repository)))
     }
 }
 

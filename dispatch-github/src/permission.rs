@@ -9,6 +9,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub(crate) enum Permission {
     /// Files and comparisons of commits.
     ContentsRead,
+    /// Workflow runs.
+    ActionsRead,
     /// Starting workflows.
     ActionsWrite,
 }
@@ -17,6 +19,7 @@ impl Permission {
     fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::ContentsRead => ("contents", "read"),
+            Self::ActionsRead => ("actions", "read"),
             Self::ActionsWrite => ("actions", "write"),
         }
     }

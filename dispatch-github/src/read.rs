@@ -42,6 +42,7 @@ impl GitHub {
             path: ApiPath::contents(repository, path),
             body: None,
             known: known.map(|version| (path, version)),
+            not_after: None,
             limit: BODY_LIMIT,
         };
         let (token, answer) = match self.call(&call).await {

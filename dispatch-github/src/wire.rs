@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::permission::Permission;
 
+/// A longer address is no page of GitHub's.
+const URL_LIMIT: usize = 1_024;
+
 /// The answer to "Get the authenticated app".
 #[derive(Deserialize)]
 pub(crate) struct App {
@@ -100,6 +103,45 @@ pub(crate) struct RunDetails {
     pub(crate) workflow_run_id: RunId,
     #[serde(default)]
     pub(crate) html_url: String,
+}
+
+/// The answer to "List workflow runs for a repository".
+#[derive(Deserialize)]
+pub(crate) struct Runs {
+    /// How many there are on all pages.
+    #[serde(default)]
+    pub(crate) total_count: Option<usize>,
+    pub(crate) workflow_runs: Vec<Run>,
+}
+
+/// A run in that list. Without its id or its time nothing can be said about it.
+#[derive(Deserialize)]
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) created_at: Timestamp,
+    #[serde(default)]
+    pub(crate) html_url: Option<String>,
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    #[serde(default)]
+    pub(crate) event: Option<String>,
+    #[serde(default)]
+    pub(crate) head_branch: Option<String>,
+    #[serde(default)]
+    pub(crate) actor: Option<Account>,
+}
+
+/// An account.
+#[derive(Deserialize)]
+pub(crate) struct Account {
+    #[serde(default)]
+    pub(crate) login: Option<String>,
+}
+
+/// A page is shown as a link: nothing but a web address will do, else none.
+pub(crate) fn page(url: String) -> String {
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    if web && url.len() <= URL_LIMIT && url.bytes().all(|b| b.is_ascii_graphic()) { url } else { String::new() }
 }
 
 /// An answer that says no.

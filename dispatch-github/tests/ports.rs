@@ -3,14 +3,17 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dispatch_core::Timestamp;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort, RateLimitReset, RepositoryRef};
+use dispatch_core::ports::github::{
+    FileRead, GitHubError, GitHubPort, ListedRun, RateLimitReset, RepositoryRef, RunListing,
+};
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
 use dispatch_core::testing::WorldGitHub;
-use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, World};
+use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, RunSpec, World};
 use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use dispatch_github::{GitHub, GitHubOptions};
 
@@ -23,7 +26,11 @@ fn app() -> Repository {
 /// `acme/app`, private, with a policy file, a workflow to dispatch, and one that cannot be; `acme/bare`, empty and public;
 /// `acme/closed`, without the App.
 fn world() -> World {
-    let mut world = World::new(Timestamp::now());
+    world_at(Timestamp::now())
+}
+
+fn world_at(now: Timestamp) -> World {
+    let mut world = World::new(now);
     let options = |private, installed| RepositoryOptions { private, installed, ..RepositoryOptions::default() };
     world.add_repository(&app(), options(true, true)).unwrap();
     world.add_repository(&"acme/bare".parse().unwrap(), options(false, true)).unwrap();
@@ -58,8 +65,12 @@ enum Ask {
     OnBranch(&'static str, &'static str),
     /// Starts a workflow of `acme/app` at a ref, with an input.
     Dispatch(&'static str, &'static str, &'static str),
+    /// Starts `cd.yml` when it is too late for it.
+    DispatchLate,
+    /// The runs of `acme/app` of the last so many seconds.
+    Runs(u64),
 }
-use Ask::{Dispatch, OnBranch, Read, ReadAnother};
+use Ask::{Dispatch, DispatchLate, OnBranch, Read, ReadAnother, Runs};
 
 /// Who is asked, and what `acme/app` is there.
 struct Asked<'a> {
@@ -91,13 +102,41 @@ impl<'a> Asked<'a> {
                 told(self.port.commit_on_branch(&app, &branch.parse::<Branch>().unwrap(), sha).await)
             }
             Dispatch(workflow, git_ref, input) => {
-                let inputs = [(input.to_owned(), "production".to_owned())].into();
-                let request =
-                    WorkflowDispatch::new(workflow.parse().unwrap(), git_ref.parse().unwrap(), inputs).unwrap();
-                told(self.port.dispatch(&app, &DispatchRequest::Workflow(request), Timestamp::MAX).await)
+                told(self.port.dispatch(&app, &request(workflow, git_ref, input), Timestamp::MAX).await)
+            }
+            DispatchLate => {
+                let late = Timestamp::now() - Duration::from_secs(1);
+                told(self.port.dispatch(&app, &request("cd.yml", "main", "environment"), late).await)
+            }
+            Runs(seconds) => {
+                let since = Timestamp::now() - Duration::from_secs(seconds);
+                self.port.runs_since(&app, since).await.map_or_else(|error| told::<()>(Err(error)), recognised)
             }
         }
     }
+}
+
+fn request(workflow: &str, git_ref: &str, input: &str) -> DispatchRequest {
+    let inputs = [(input.to_owned(), "production".to_owned())].into();
+    DispatchRequest::Workflow(
+        WorkflowDispatch::new(workflow.parse().unwrap(), git_ref.parse().unwrap(), inputs).unwrap(),
+    )
+}
+
+/// The runs without their times and ids, which no two worlds share; equal ones are counted.
+fn recognised(listing: RunListing) -> String {
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for ListedRun { workflow, event, head_branch, actor, .. } in listing.runs {
+        let name = |name: Option<String>| name.unwrap_or_else(|| "none".to_owned());
+        let (workflow, branch) = (name(workflow.map(|w| w.to_string())), name(head_branch.map(|b| b.to_string())));
+        let run = format!("{workflow} {event} {branch} {}", name(actor.map(|actor| actor.to_string())));
+        match runs.last_mut() {
+            Some((last, count)) if *last == run => *count += 1,
+            _ => runs.push((run, 1)),
+        }
+    }
+    let runs: Vec<String> = runs.into_iter().map(|(run, count)| format!("{count} x {run}")).collect();
+    format!("[{}], complete: {}", runs.join(", "), listing.complete)
 }
 
 /// An answer, as far as both ports must agree on it: the words of transport errors are their own.
@@ -138,6 +177,7 @@ fn fault(world: &mut World, kind: FaultKind) {
     for (method, path) in [
         ("GET", "/repos/acme/app/contents/**"),
         ("GET", "/repos/acme/app/compare/**"),
+        ("GET", "/repos/acme/app/actions/runs"),
         ("POST", "/repos/acme/app/actions/**"),
     ] {
         world.faults.push(Fault::once(method, path, kind.clone()).unwrap());
@@ -239,6 +279,7 @@ async fn dispatching() {
         ("rate limit", |w| fault(w, limited(Some(7), None, false)), Dispatch("cd.yml", "main", "environment")),
         ("forbidden", |w| fault(w, FaultKind::status(403)), Dispatch("cd.yml", "main", "environment")),
         ("no token", |w| mint_fault(w, FaultKind::CutAfter), Dispatch("cd.yml", "main", "environment")),
+        ("too late", |_| (), DispatchLate),
     ])
     .await;
     insta::assert_snapshot!(told, @r#"
@@ -257,7 +298,64 @@ async fn dispatching() {
     rate limit: rate-limited: After(7s), 0 started
     forbidden: GitHub refused (403): Something went wrong, 0 started
     no token: unavailable, 0 started
+    too late: unavailable, 0 started
     "#);
+}
+
+#[tokio::test]
+async fn the_runs_of_a_repository() {
+    let told = all(&[
+        ("none", |_| (), Runs(60)),
+        ("a push", |w| ended(w, 1), Runs(60)),
+        ("a path of another repository", |w| ended_at(w, Some("evil/app/.github/workflows/ci.yml")), Runs(60)),
+        ("before the time", |w| ended_before(w, 0), Runs(60)),
+        ("some before the time", |w| ended_before(w, 150), Runs(60)),
+        ("more than are read", |w| ended(w, 1_001), Runs(60)),
+        ("not listed yet", lagging, Runs(60)),
+        ("rate limit", |w| fault(w, limited(Some(7), None, false)), Runs(60)),
+        ("server error", |w| fault(w, FaultKind::status(502)), Runs(60)),
+        ("cut", |w| fault(w, FaultKind::CutAfter), Runs(60)),
+        ("no App any more", |w| w.uninstall(&app()).unwrap(), Runs(60)),
+    ])
+    .await;
+    insta::assert_snapshot!(told, @r#"
+    none: [], complete: true, 0 started
+    a push: [1 x ci.yml push main octocat], complete: true, 0 started
+    a path of another repository: [1 x none push main octocat], complete: true, 0 started
+    before the time: [], complete: true, 0 started
+    some before the time: [150 x ci.yml push main octocat], complete: true, 0 started
+    more than are read: [1000 x ci.yml push main octocat], complete: false, 0 started
+    not listed yet: [], complete: true, 0 started
+    rate limit: rate-limited: After(7s), 0 started
+    server error: unavailable, 0 started
+    cut: unavailable, 0 started
+    no App any more: the App is not installed on acme/app, 0 started
+    "#);
+}
+
+fn ended(world: &mut World, runs: usize) {
+    for _ in 0..runs {
+        world.complete_run(&app(), RunSpec::new("ci.yml", "main")).unwrap();
+    }
+}
+
+fn lagging(world: &mut World) {
+    world.listing_lag = Duration::from_secs(60);
+    ended(world, 1);
+}
+
+fn ended_at(world: &mut World, path: Option<&str>) {
+    let path = path.map(str::to_owned);
+    world.complete_run(&app(), RunSpec { path, ..RunSpec::new("ci.yml", "main") }).unwrap();
+}
+
+/// One run of ten minutes ago, and some of now.
+fn ended_before(world: &mut World, runs: usize) {
+    let now = world.now();
+    *world = world_at(now - Duration::from_secs(600));
+    ended(world, 1);
+    world.tick(now);
+    ended(world, runs);
 }
 
 fn limited(retry_after: Option<u64>, reset_in: Option<u64>, secondary: bool) -> FaultKind {

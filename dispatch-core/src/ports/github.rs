@@ -58,8 +58,11 @@ pub trait GitHubPort: Send + Sync {
         not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError>;
 
-    /// The runs of a repository that were made at `since` or later, whatever workflow they are of. Listed unfiltered:
-    /// GitHub's filtered lists are known to be stale or empty for a while.
+    /// The runs of a repository that were made in the second of `since` or later, whatever workflow they are of. Listed
+    /// unfiltered: GitHub's filtered lists are known to be stale or empty for a while.
+    ///
+    /// A run that cannot be understood is an error rather than left out: whoever looks must be able to tell "not there"
+    /// from "not read".
     ///
     /// # Errors
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
@@ -93,7 +96,7 @@ pub struct ListedRun {
     pub head_branch: Option<Branch>,
     /// Whose doing its first attempt is.
     pub actor: Option<Login>,
-    /// When it was made.
+    /// When it was made, by GitHub's clock and without the fraction of the second, which GitHub does not tell.
     pub created_at: Timestamp,
 }
 

@@ -1,19 +1,19 @@
 //! The port to GitHub over a [`World`]: what the real client does by HTTP, without the HTTP.
 
+mod runs;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::world::{Access, ApiError, Caller, CompareStatus, Contents, Exchange, MintRequest, Run, World};
+use super::world::{Access, ApiError, Caller, CompareStatus, Contents, Exchange, MintRequest, World};
 use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{MAX_BYTES, PolicyPath};
-use crate::ports::github::{
-    FileRead, FileVersion, ListedRun, RateLimitReset, RepositoryFound, RepositoryRef, RunListing,
-};
+use crate::ports::github::{FileRead, FileVersion, RateLimitReset, RepositoryFound, RepositoryRef, RunListing};
 use crate::ports::{GitHubError, GitHubPort};
 use crate::request::DispatchRequest;
 
@@ -197,35 +197,12 @@ impl GitHubPort for WorldGitHub {
     }
 
     async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
-        let mut world = self.world();
-        let name = &repository.name;
-        let token = self
-            .token(&mut world, name, Some(repository.id), "actions", Access::Read)
-            .map_err(|error| no_token(error, name))?;
-        let url = format!("/repos/{name}/actions/runs");
-        let exchange = world.exchange(Caller::Token(&token.text), "GET", &url, |world| {
-            let runs = world.repository_runs(&token.text, name)?;
-            let listed = |run: &Run| ListedRun {
-                run: StartedRun { id: run.id, url: world.run_page(run) },
-                workflow: run.workflow.parse().ok(),
-                event: run.event.clone(),
-                head_branch: run.head_branch.parse().ok(),
-                actor: run.actor.parse().ok(),
-                created_at: run.created_at,
-            };
-            Ok((200, runs.into_iter().filter(|run| run.created_at >= since).map(listed).collect()))
-        });
-        match exchange {
-            Exchange::Answered(runs) => Ok(RunListing { runs, complete: true }),
-            Exchange::Refused(error) => {
-                self.forget_refused(name, "actions", &error);
-                Err(refusal(error, GitHubError::Unavailable))
-            }
-            Exchange::Cut => Err(GitHubError::Unavailable(CUT.to_owned())),
-        }
+        self.list_runs(repository, since)
     }
 }
 
+/// Items on the largest page ("Using pagination in the REST API").
+const PER_PAGE: usize = 100;
 const CUT: &str = "the connection was cut before an answer came";
 
 /// Finds the installation and makes a token for one repository and one permission.

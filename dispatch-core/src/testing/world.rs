@@ -91,6 +91,8 @@ pub struct World {
     pub requests_per_hour: u64,
     /// GitHub Enterprise Server: a workflow dispatch answers 204, without the run's id.
     pub enterprise_server: bool,
+    /// How long a new run is missing from the list of its repository's runs. By its id it is there at once.
+    pub listing_lag: Duration,
 }
 
 impl World {
@@ -120,6 +122,7 @@ impl World {
             faults: Vec::new(),
             requests_per_hour: 5_000,
             enterprise_server: false,
+            listing_lag: Duration::ZERO,
         }
     }
 

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::Timestamp;
 use crate::event::{Conclusion, Event, EventKind, EventRepository, Head, Push, WorkflowRun};
-use crate::name::{InstallationId, NameError, Repository, RepositoryId, RunId, WorkflowFile};
+use crate::name::{InstallationId, NameError, RepositoryId, RunId, WorkflowFile};
 use crate::policy::PolicyPath;
 
 /// Text of the body: borrowed, unless it has escapes.
@@ -163,7 +163,7 @@ impl RunPayload<'_> {
             id: RunId(required(self.id, "workflow_run.id")?),
             attempt: self.run_attempt.unwrap_or(1),
             number: required(self.run_number, "workflow_run.run_number")?,
-            workflow: self.path.and_then(|path| workflow_of(&path.0, &repository.name)),
+            workflow: self.path.and_then(|path| WorkflowFile::from_run_path(&path.0, &repository.name)),
             conclusion: self.conclusion.and_then(|word| Conclusion::from_word(&word.0)),
             event,
             head_branch: self.head_branch.and_then(|branch| branch.0.parse().ok()),
@@ -208,18 +208,6 @@ fn event(
         sender: sender.and_then(|sender| sender.login).and_then(|login| login.0.parse().ok()),
         kind,
     }
-}
-
-/// The workflow's file, if it is one of the run's own repository. GitHub writes the path plain, with `@ref` behind it, or
-/// with `owner/repo/` before it (REST API description, `path` of a workflow run); `dynamic/...` is not a file.
-fn workflow_of(path: &str, own: &Repository) -> Option<WorkflowFile> {
-    let path = path.split_once('@').map_or(path, |(path, _ref)| path);
-    let file = match path.split_once("/.github/workflows/") {
-        Some((repository, file)) if repository.parse().is_ok_and(|repository: Repository| repository == *own) => file,
-        Some(_) => return None,
-        None => path.strip_prefix(WorkflowFile::FOLDER)?,
-    };
-    file.parse().ok()
 }
 
 fn required<T>(value: Option<T>, field: &str) -> Result<T, String> {

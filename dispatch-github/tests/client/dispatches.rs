@@ -177,3 +177,34 @@ async fn a_second_401_is_certainly_not_done_and_not_tried_again() {
     assert!(matches!(&error, GitHubError::Unavailable(_)), "{error}");
     assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_call_whose_time_is_over_when_its_token_comes_is_not_sent() {
+    let fake = Fake::bare().await;
+    fake.answer("GET", INSTALLATION, ok(json!({ "id": 7 }))).await;
+    let repository = json!([{ "id": 42, "full_name": "acme/app", "private": true }]);
+    let slow = token("ghs_secret", Duration::from_secs(3600), &repository).set_delay(Duration::from_millis(600));
+    fake.answer("POST", TOKENS, slow).await;
+    fake.answer("POST", DISPATCHES, ResponseTemplate::new(204)).await;
+    let github = fake.github();
+    let soon = Timestamp::now() + Duration::from_millis(300);
+    let too_late = GitHubError::Unavailable("the time in which the call may be sent has passed".to_owned());
+    assert_eq!(github.dispatch(&app_ref(), &cd(), soon).await, Err(too_late));
+    assert!(fake.requests("POST", DISPATCHES).await.is_empty());
+    // The token came nevertheless: the next call has it at once.
+    let later = Timestamp::now() + Duration::from_secs(60);
+    assert_eq!(github.dispatch(&app_ref(), &cd(), later).await, Ok(None));
+    assert_eq!(fake.requests("POST", TOKENS).await.len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_401_the_clock_is_looked_at_again() {
+    let fake = Fake::start().await;
+    let refused = status(401, "Bad credentials").set_delay(Duration::from_millis(600));
+    fake.answer_token("POST", DISPATCHES, "ghs_secret_1", refused).await;
+    fake.answer_token("POST", DISPATCHES, "ghs_secret_2", ResponseTemplate::new(204)).await;
+    let soon = Timestamp::now() + Duration::from_millis(400);
+    let error = fake.github().dispatch(&app_ref(), &cd(), soon).await.unwrap_err();
+    assert!(matches!(&error, GitHubError::Unavailable(message) if message.contains("has passed")), "{error}");
+    assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 1);
+}

@@ -5,6 +5,7 @@ mod compare;
 mod dispatches;
 mod fake;
 mod reads;
+mod runs;
 mod schema;
 mod secrets;
 mod tokens;

@@ -11,12 +11,13 @@ use wiremock::{Request, ResponseTemplate};
 use crate::fake::*;
 
 /// The operations that the client uses, and no others.
-const OPERATIONS: [&str; 5] = [
+const OPERATIONS: [&str; 6] = [
     "GET /repos/{owner}/{repo}/installation",
     "POST /app/installations/{installation_id}/access_tokens",
     "GET /repos/{owner}/{repo}/contents/{path}",
     "GET /repos/{owner}/{repo}/compare/{basehead}",
     "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches",
+    "GET /repos/{owner}/{repo}/actions/runs",
 ];
 
 /// GitHub's REST description as JSON Schema, where `DISPATCH_GITHUB_FACTS` says that it is.
@@ -48,6 +49,8 @@ async fn everything() -> Vec<Request> {
     let sha = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
     assert_eq!(by_id.commit_on_branch(&app_ref(), &"release/1.0".parse().unwrap(), &sha).await, Ok(false));
     assert_eq!(by_id.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
+    fake.answer("GET", RUNS, ok(json!({ "total_count": 0, "workflow_runs": [] }))).await;
+    by_id.runs_since(&app_ref(), Timestamp::UNIX_EPOCH).await.unwrap();
     fake.server.received_requests().await.unwrap()
 }
 

@@ -173,13 +173,15 @@ impl World {
         self.runs.get(&run).filter(|run| run.repository_id == id).ok_or_else(ApiError::not_found)
     }
 
-    /// The runs of a repository, newest first (`GET /repos/{owner}/{repo}/actions/runs`).
+    /// The runs of a repository, newest first (`GET /repos/{owner}/{repo}/actions/runs`), except for those that are younger
+    /// than [`World::listing_lag`].
     ///
     /// # Errors
     /// GitHub's refusals.
     pub fn repository_runs(&self, token: &str, repository: &Repository) -> Result<Vec<&Run>, ApiError> {
         let id = self.authorize(token, repository, &[("actions", Access::Read)])?;
-        Ok(self.runs.values().rev().filter(|run| run.repository_id == id).collect())
+        let listed = |run: &&Run| run.created_at.checked_add(self.listing_lag).is_ok_and(|from| from <= self.now());
+        Ok(self.runs.values().rev().filter(|run| run.repository_id == id).filter(listed).collect())
     }
 
     /// Says how the next dispatched run of a workflow ends, which is a success otherwise. Several orders queue up.

@@ -1,0 +1,94 @@
+//! The runs of a repository, to find the one that a lost answer would have named.
+
+use std::collections::BTreeSet;
+
+use dispatch_core::Timestamp;
+use dispatch_core::dispatch::StartedRun;
+use dispatch_core::name::{Repository, WorkflowFile};
+use dispatch_core::ports::github::{GitHubError, ListedRun, RepositoryRef, RunListing};
+use http::{Method, StatusCode};
+
+use crate::answer::{self, Effect};
+use crate::client::{Call, GitHub};
+use crate::path::ApiPath;
+use crate::permission::Permission;
+use crate::transport::Body;
+use crate::wire;
+
+/// Pages that are read at most: 1,000 runs.
+const PAGES: usize = 10;
+/// A page holds 100 runs of about 20 KiB, each with two repositories in it.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// The longest name of an event that is kept; GitHub's are below 30 characters.
+const EVENT_LIMIT: usize = 100;
+
+impl GitHub {
+    pub(crate) async fn list_runs(
+        &self,
+        repository: &RepositoryRef,
+        since: Timestamp,
+    ) -> Result<RunListing, GitHubError> {
+        // GitHub's times have whole seconds.
+        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
+        let mut seen = BTreeSet::new();
+        let mut runs = Vec::new();
+        for page in 1..=PAGES {
+            let found = self.runs_page(repository, page).await?;
+            let last = found.workflow_runs.is_empty();
+            let mut older = false;
+            for run in found.workflow_runs {
+                older |= run.created_at < since;
+                // A run that started meanwhile pushes others to the next page, where they come again.
+                if seen.insert(run.id) && run.created_at >= since {
+                    runs.push(listed(run, &repository.name));
+                }
+            }
+            let all = found.total_count.map_or(last, |total| seen.len() >= total);
+            if older || all {
+                return Ok(RunListing { runs, complete: true });
+            }
+            if last {
+                // There should have been more.
+                break;
+            }
+        }
+        Ok(RunListing { runs, complete: false })
+    }
+
+    async fn runs_page(&self, repository: &RepositoryRef, page: usize) -> Result<wire::Runs, GitHubError> {
+        let call = Call {
+            repository: &repository.name,
+            id: Some(repository.id),
+            permission: Permission::ActionsRead,
+            effect: Effect::Read,
+            method: Method::GET,
+            path: ApiPath::runs(&repository.name, page),
+            body: None,
+            known: None,
+            not_after: None,
+            limit: BODY_LIMIT,
+        };
+        let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;
+        if answer.status != StatusCode::OK {
+            return Err(answer::failure(&answer, Effect::Read, Timestamp::now()));
+        }
+        let parsed = match &answer.body {
+            Body::Whole(bytes) => serde_json::from_slice(bytes).ok(),
+            Body::Cut(_) | Body::Broken(_) => None,
+        };
+        parsed.ok_or_else(|| answer::unreadable(&answer))
+    }
+}
+
+/// What cannot be a name is none: a run that is not recognised is nobody's.
+fn listed(run: wire::Run, own: &Repository) -> ListedRun {
+    let event = run.event.unwrap_or_default();
+    ListedRun {
+        run: StartedRun { id: run.id, url: wire::page(run.html_url.unwrap_or_default()) },
+        workflow: run.path.and_then(|path| WorkflowFile::from_run_path(&path, own)),
+        event: if event.len() > EVENT_LIMIT { String::new() } else { event },
+        head_branch: run.head_branch.and_then(|branch| branch.parse().ok()),
+        actor: run.actor.and_then(|actor| actor.login).and_then(|login| login.parse().ok()),
+        created_at: run.created_at,
+    }
+}
