@@ -90,7 +90,7 @@ async fn what_cannot_be_opened_says_why() {
     let cases = [
         (directory.path().join("absent").join("dispatch.sqlite"), "No such file"),
         (garbage, "not a database"),
-        (newer, "it has schema version 99, and this release knows versions up to 1"),
+        (newer, "it has schema version 99, and this release knows versions up to 2"),
     ];
     for (path, expected) in cases {
         let error = SqliteStore::open(&path).unwrap_err().to_string();

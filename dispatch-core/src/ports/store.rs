@@ -64,7 +64,7 @@ pub trait StorePort: Send + Sync {
 
     /// Deletes what was done with before that time: records by [`Record::done_at`], facts and rows by their time. At most
     /// `limit` of each, the oldest first, so that a step is short. Answers how many were deleted: 0, when nothing is left.
-    /// Counters stay.
+    /// Counters stay, and so does what waits. What was parked goes too, although nobody acted on it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -275,15 +275,17 @@ impl Record {
         }
     }
 
-    /// When it was done with: retention counts from here. None for what waits, and for what is kept for good.
+    /// When it was done with: retention counts from here. None for what waits, and for what is kept for good. What is parked
+    /// waits for nobody: it counts from when it was given up, and goes with its row in [`PARKED`](crate::projection::PARKED),
+    /// also where the operator never acted on it.
     #[must_use]
     pub fn done_at(&self) -> Option<Timestamp> {
         if self.work().is_some() {
             return None;
         }
         match self {
-            Self::Delivery(delivery) => Some(delivery.received_at),
-            Self::Dispatch(dispatch) => Some(dispatch.decided_at),
+            Self::Delivery(delivery) => Some(delivery.parked_at.unwrap_or(delivery.received_at)),
+            Self::Dispatch(dispatch) => Some(dispatch.parked_at.unwrap_or(dispatch.decided_at)),
             Self::Head(_, at) => Some(*at),
             Self::Run(_, run) => Some(run.at),
             Self::Root(_, budget) => Some(budget.at),

@@ -1,0 +1,189 @@
+//! Records and facts to write, told apart by a number.
+
+use super::NOW;
+use crate::Timestamp;
+use crate::chain::{Chain, Place};
+use crate::decide::{Allowed, Decision, Identity, Verdict, Visibility};
+use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
+use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
+use crate::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
+use crate::fact::{Fact, FactBody, Subject};
+use crate::ledger::{Ledger, OpenCall};
+use crate::name::{CommitSha, InstallationId, Repository, RepositoryId, RunId};
+use crate::policy::{PolicyPath, RuleLocation, Start};
+use crate::ports::store::{RootBudget, RunRecord};
+use crate::recovery::{Asked, Missed, Recovery};
+use crate::report::{Failure, FailureKind, Report, ReportKey};
+use crate::request::{DispatchRequest, WorkflowDispatch};
+use crate::revocation::{AccessLost, Extent, Revocation};
+
+pub(super) fn repository(name: &str) -> Repository {
+    name.parse().expect("a repository")
+}
+
+pub(super) fn place(name: &str, workflow: &str) -> Place {
+    Place { repository: repository(name), start: Start::Workflow(workflow.parse().expect("a workflow file")) }
+}
+
+pub(super) fn sha() -> CommitSha {
+    "0123456789abcdef0123456789abcdef01234567".parse().expect("a commit")
+}
+
+pub(super) fn event(name: &str, n: u64) -> Event {
+    let run = WorkflowRun {
+        id: RunId(n),
+        attempt: 1,
+        number: n,
+        workflow: Some("ci.yml".parse().expect("a workflow file")),
+        conclusion: Some(Conclusion::Success),
+        event: "push".into(),
+        head_branch: Some("main".parse().expect("a branch")),
+        head_sha: sha(),
+        head: Head::SameRepository,
+        actor: None,
+        url: format!("https://github.com/{name}/actions/runs/{n}"),
+        started_at: None,
+        updated_at: NOW,
+    };
+    Event {
+        version: Event::VERSION,
+        repository: EventRepository {
+            id: RepositoryId(7),
+            name: repository(name),
+            default_branch: "main".parse().expect("a branch"),
+            private: false,
+        },
+        installation: None,
+        sender: None,
+        kind: EventKind::WorkflowRun(run),
+    }
+}
+
+pub(super) fn delivery_key(n: u64) -> DeliveryKey {
+    DeliveryKey { id: format!("delivery-{n}").parse().expect("a delivery id"), body_sha256: n.to_string() }
+}
+
+pub(super) fn delivery(name: &str, n: u64, due: Timestamp) -> Delivery {
+    Delivery {
+        key: delivery_key(n),
+        event: event(name, n),
+        received_at: due,
+        state: DeliveryState::Received,
+        due: Some(due),
+        attempts: 0,
+        parked_at: None,
+        renewed_at: None,
+        facts: 1,
+    }
+}
+
+pub(super) fn received(delivery: &Delivery) -> Fact {
+    Fact {
+        subject: Subject { delivery: delivery.key.clone(), dispatch: None },
+        sequence: 0,
+        time: delivery.received_at,
+        body: FactBody::DeliveryReceived { event: delivery.event.clone() },
+    }
+}
+
+pub(super) fn chain() -> Chain {
+    Chain::root(event("acme/api", 1).identity(), place("acme/api", "ci.yml"))
+}
+
+pub(super) fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    let dispatch = run_record().dispatch;
+    let git_ref = "release/größe".parse().expect("a ref");
+    ledger.begin(&repository("acme/api"), OpenCall { dispatch, git_ref, since: NOW, given_up: false });
+    ledger
+}
+
+pub(super) fn run_record() -> RunRecord {
+    let dispatch = DispatchKey { event: event("acme/api", 1).identity(), target: place("acme/web", "cd.yml") };
+    RunRecord { chain: chain(), dispatch, at: NOW }
+}
+
+pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
+    let target = place(target, "cd.yml");
+    let rule = |name: &str| RuleLocation { repository: repository(name), path: PolicyPath::Root, line: 7 };
+    let Start::Workflow(workflow) = target.start.clone();
+    let inputs = [("sha".to_owned(), "0123456".to_owned())].into();
+    let request = WorkflowDispatch::new(workflow, "main".parse().expect("a ref"), inputs).expect("a small request");
+    let allowed = Allowed {
+        identity: Identity::Verified { id: RepositoryId(8), private: true },
+        request: DispatchRequest::Workflow(request),
+        inbound_rule: rule(target.repository.as_str()),
+        chain: chain().then(target.clone()),
+    };
+    let verdict = Verdict::Allowed(allowed);
+    Dispatch {
+        key: DispatchKey { event: event("acme/api", n).identity(), target: target.clone() },
+        delivery: delivery_key(n),
+        source: DispatchSource { repository: RepositoryId(7), name: repository("acme/api"), lane: None },
+        decision: Decision { target, outbound_rule: rule("acme/api"), verdict, visibility: Visibility::Source },
+        decided_at: due,
+        state: DispatchState::Ready,
+        due: Some(due),
+        attempts: 0,
+        waits: 0,
+        doubts: 0,
+        parked_at: None,
+        facts: 0,
+    }
+}
+
+/// A fact about a dispatch.
+pub(super) fn about_dispatch(sequence: u32, time: Timestamp, body: FactBody) -> Fact {
+    let dispatch = dispatch("acme/web", 1, NOW);
+    Fact { subject: Subject { delivery: dispatch.delivery, dispatch: Some(dispatch.key) }, sequence, time, body }
+}
+
+pub(super) fn root_budget() -> RootBudget {
+    RootBudget { spent: [(event("acme/api", 1).identity(), 3)].into(), at: NOW }
+}
+
+pub(super) fn revocation() -> Revocation {
+    let account = "Acme".parse().expect("an owner");
+    let extent = Extent::Repositories(vec![RepositoryId(7), RepositoryId(8)]);
+    Revocation {
+        key: delivery_key(77),
+        lost: AccessLost { installation: InstallationId(5), account, extent },
+        received_at: NOW,
+        due: Some(NOW),
+        after: Some("dispatch/é".to_owned()),
+    }
+}
+
+pub(super) fn report() -> Report {
+    let workflow = "ci.yml".parse().expect("a workflow file");
+    let target = place("acme/web", "cd.yml");
+    let (kind, message) = (FailureKind::Refused, "`no`\n<b>".to_owned());
+    let failure = Failure { target: Some(target), kind, message, times: 2, first_at: NOW, last_at: NOW };
+    Report {
+        key: ReportKey { repository: RepositoryId(7), workflow },
+        name: repository("Acme/api"),
+        issue: Some(41),
+        opening: Some(NOW),
+        failures: vec![failure],
+        due: Some(NOW),
+        attempts: 1,
+    }
+}
+
+pub(super) fn recovery() -> Recovery {
+    let delivery = delivery_key(1).id;
+    let missed = Missed {
+        delivery: delivery.clone(),
+        event: "workflow_run".to_owned(),
+        at: NOW,
+        status: "failed to connect to host".to_owned(),
+        asked_at: Some(NOW),
+    };
+    Recovery {
+        looked_at: Some(NOW),
+        reached: None,
+        asked: [(delivery, Asked { times: 2, next: NOW })].into(),
+        missed: vec![missed],
+        error: Some("GitHub's rate limit".to_owned()),
+    }
+}
