@@ -1,4 +1,5 @@
-//! Storing where a dispatch got to, together with what belongs to it: the facts, the run's chain, and the target's ledger.
+//! Storing where a dispatch got to, together with what belongs to it: the facts, the run's chain, the target's ledger, and
+//! what is told about failures.
 
 use std::time::Duration;
 
@@ -67,9 +68,10 @@ impl Pipeline {
                 writes.extend(self.ledger_after(&before, change).await?);
             }
             writes.extend(taken.run.clone().map(|record| Write { record, expected: None }));
+            writes.extend(self.report_writes(&taken.dispatch, &taken.dispatch.state, now).await?);
             match self.store.commit(Commit { writes, facts: taken.fact.iter().cloned().collect() }).await {
                 Ok(()) => return Ok(taken.dispatch.state),
-                Err(StoreError::Conflict(key @ RecordKey::Target(_))) => conflict = Some(key),
+                Err(StoreError::Conflict(key @ (RecordKey::Target(_) | RecordKey::Report(_)))) => conflict = Some(key),
                 Err(StoreError::Conflict(RecordKey::Run(_))) if found_by_looking => {
                     found_by_looking = false;
                     let again = Step::Look { state: before.state.clone(), until: later(now, LOOK_AFTER) };

@@ -76,7 +76,7 @@ fn a_second_doubt_is_not_tried_again_and_parked_as_unknown() {
 #[test]
 fn a_run_that_github_lists_late_is_still_found_and_not_started_again() {
     let house = House::settled();
-    //    house.world().listing_lag = house.pipeline.settle - Duration::from_secs(20);
+    house.world().listing_lag = house.pipeline.settle - Duration::from_secs(20);
     house.order("POST", DISPATCHES, FaultKind::CutAfter);
     house.run();
     wait(&house, HOUR);
