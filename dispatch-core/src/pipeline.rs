@@ -8,6 +8,8 @@
 //! | [`Pipeline::dispatch`] | a dispatch | first that the call begins, then GitHub's answer |
 //! | [`Pipeline::report`] | what is to be told about failures | that it was told |
 //!
+//! [`Pipeline::recover`] is no stage: it looks for what never came to the first one.
+//!
 //! Every commit carries the [facts](crate::fact) that tell of it. A commit that comes too late - the lease ran out, and
 //! somebody else went on - conflicts, and changes nothing.
 
@@ -16,6 +18,7 @@ mod ingress;
 mod look;
 mod lookup;
 mod plan;
+mod recover;
 mod report;
 mod settle;
 

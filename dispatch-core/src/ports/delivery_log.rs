@@ -1,6 +1,7 @@
 //! GitHub's own log of the webhooks that it tried to deliver: where to find what never arrived.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::github::GitHubError;
 use crate::Timestamp;
@@ -34,7 +35,7 @@ pub struct AttemptPage {
 }
 
 /// One try of GitHub to deliver a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryAttempt {
     /// The id of the attempt, to ask for another with.
     pub id: u64,

@@ -8,6 +8,7 @@ mod doubt;
 mod house;
 mod ingress;
 mod read_models;
+mod recovery;
 mod reports;
 mod requests;
 mod retries;

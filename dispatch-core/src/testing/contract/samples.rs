@@ -11,8 +11,9 @@ use crate::fact::{Fact, FactBody, Subject};
 use crate::ledger::{Ledger, OpenCall};
 use crate::name::{CommitSha, InstallationId, Repository, RepositoryId, RunId};
 use crate::policy::{PolicyPath, RuleLocation, Start};
+use crate::ports::delivery_log::DeliveryAttempt;
 use crate::ports::store::{RootBudget, RunRecord};
-use crate::recovery::{Asked, Missed, Recovery};
+use crate::recovery::{Asked, Missed, Recovery, Unread};
 use crate::report::{Failure, FailureKind, Report, ReportKey};
 use crate::request::{DispatchRequest, WorkflowDispatch};
 use crate::revocation::{AccessLost, Extent, Revocation};
@@ -171,19 +172,25 @@ pub(super) fn report() -> Report {
 }
 
 pub(super) fn recovery() -> Recovery {
-    let delivery = delivery_key(1).id;
-    let missed = Missed {
-        delivery: delivery.clone(),
-        event: "workflow_run".to_owned(),
-        at: NOW,
+    let attempt = DeliveryAttempt {
+        id: 9,
+        delivery: delivery_key(1).id,
+        delivered_at: NOW,
+        succeeded: false,
         status: "failed to connect to host".to_owned(),
-        asked_at: Some(NOW),
+        event: "workflow_run".to_owned(),
+        action: Some("completed".to_owned()),
+        repository: Some(RepositoryId(7)),
     };
+    let missed = Missed { asked_at: Some(NOW), ..Missed::new(&attempt) };
+    let unread = Unread { cursor: "v1_é".to_owned(), floor: NOW, read_from: NOW, compare: true };
     Recovery {
         looked_at: Some(NOW),
         reached: None,
-        asked: [(delivery, Asked { times: 2, next: NOW })].into(),
+        unread: Some(unread),
+        asked: [(attempt.delivery.clone(), Asked { attempt, times: 2, next: NOW })].into(),
         missed: vec![missed],
+        not_before: Some(NOW),
         error: Some("GitHub's rate limit".to_owned()),
     }
 }
