@@ -4,11 +4,14 @@
 //! when it is on the disk. So a thousand writers wait for one synchronisation, not for a thousand. Two threads read,
 //! each with its own connection. No call blocks the async runtime: it sends a job and awaits the answer.
 
+mod backup;
 mod reader;
 mod schema;
+mod upgrade_1;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -20,8 +23,9 @@ use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePor
 use dispatch_core::projection::ViewRow;
 use tokio::sync::oneshot;
 
+pub use self::backup::back_up;
 use self::reader::Read;
-use self::writer::{Job, PreparedCommit};
+use self::writer::{Change, Job, PreparedCommit};
 
 /// How many threads read.
 const READERS: usize = 2;
@@ -32,6 +36,8 @@ pub struct SqliteStore {
     // Dropped before the threads are waited for: that is how they learn that it is over.
     channels: Option<Channels>,
     threads: Vec<JoinHandle<()>>,
+    path: PathBuf,
+    restored: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -67,8 +73,9 @@ impl SqliteStore {
         };
         restrict_to_owner(path).map_err(|error| failed(&error))?;
         let mut connection = schema::connect(path).map_err(|error| failed(&error))?;
-        schema::migrate(&mut connection).map_err(|error| failed(&error))?;
+        schema::migrate(&mut connection, Timestamp::now()).map_err(|error| failed(&error))?;
         prepare(&connection).map_err(|error| failed(&error))?;
+        let restored = backup::is_restored(&connection).map_err(|error| failed(&error))?.into();
         let readers = (0..READERS).map(|_| schema::connect_to_read(path)).collect::<Result<Vec<_>, _>>();
         let readers = readers.map_err(|error| failed(&error))?;
 
@@ -80,7 +87,39 @@ impl SqliteStore {
             let jobs = Arc::clone(&reader_jobs);
             threads.push(spawn("store-reader", move || reader::run(&connection, &jobs))?);
         }
-        Ok(Self { channels: Some(Channels { writer: writer_sender, reader: reader_sender }), threads })
+        let channels = Some(Channels { writer: writer_sender, reader: reader_sender });
+        Ok(Self { channels, threads, path: path.to_owned(), restored })
+    }
+
+    /// Copies the database into a new file, while the work goes on: [`back_up`].
+    ///
+    /// # Errors
+    /// As [`back_up`].
+    pub async fn backup(&self, file: impl AsRef<Path>) -> Result<(), StoreError> {
+        let (database, file) = (self.path.clone(), file.as_ref().to_owned());
+        let copied = tokio::task::spawn_blocking(move || back_up(database, file)).await;
+        copied.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the copy was not made: {error}"))))
+    }
+
+    /// Whether the database is a copy that [`back_up`] made: what was accepted after the copy is not in it, and has to be
+    /// looked for. True until [`clear_restored`](Self::clear_restored).
+    #[must_use]
+    pub fn was_restored(&self) -> bool {
+        self.restored.load(Ordering::Acquire)
+    }
+
+    /// Says that what a copy lacked was looked for.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; then the mark stays.
+    pub async fn clear_restored(&self) -> Result<(), StoreError> {
+        self.change(Box::new(backup::clear_restored)).await?;
+        self.restored.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    async fn change(&self, change: Change) -> Result<usize, StoreError> {
+        self.write(|answer| Job::Change(change, answer)).await
     }
 
     async fn write<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job) -> Result<T, StoreError> {
@@ -143,7 +182,7 @@ impl StorePort for SqliteStore {
     }
 
     async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.write(|answer| Job::Retire(before, limit, answer)).await
+        self.change(Box::new(move |connection| writer::retire(connection, before, limit))).await
     }
 
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {

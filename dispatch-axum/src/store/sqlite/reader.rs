@@ -64,17 +64,20 @@ fn records(connection: &Connection, keys: &[String]) -> Result<Vec<Option<Stored
     keys.iter().map(&mut load).collect()
 }
 
+/// Work of a queue after a key.
+const WAITING: &str = "SELECT key, version, body FROM records WHERE queue = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+
 fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Stored>, StoreError> {
-    let sql = "SELECT key, version, body FROM records
-               WHERE queue = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
     let after = query.after.as_deref().unwrap_or_default();
-    stored(connection, sql, params![queue_name(query.queue), after, query.limit])
+    stored(connection, WAITING, params![queue_name(query.queue), after, query.limit])
 }
+
+/// Records between two keys.
+const BETWEEN: &str = "SELECT key, version, body FROM records WHERE key > ?1 AND key < ?2 ORDER BY key";
 
 fn deliveries(connection: &Connection, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
     // The digits of a digest sort before `;`, which follows `:`.
-    let sql = "SELECT key, version, body FROM records WHERE key > ?1 AND key < ?2 ORDER BY key";
-    stored(connection, sql, params![format!("delivery/{id}:"), format!("delivery/{id};")])
+    stored(connection, BETWEEN, params![format!("delivery/{id}:"), format!("delivery/{id};")])
 }
 
 /// The records of a query for key, version and body.
@@ -90,11 +93,12 @@ fn stored(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> 
         .collect()
 }
 
+/// Rows of a part of a view, from the newest; those without a body were removed.
+const ROWS: &str = r#"SELECT sort, revision, body FROM rows
+    WHERE view = ?1 AND "partition" = ?2 AND (?3 IS NULL OR sort < ?3) AND body <> '' ORDER BY sort DESC LIMIT ?4"#;
+
 fn rows(connection: &Connection, query: &ViewQuery) -> rusqlite::Result<Vec<ViewRow>> {
-    let mut statement = connection.prepare_cached(
-        r#"SELECT sort, revision, body FROM rows
-           WHERE view = ?1 AND "partition" = ?2 AND (?3 IS NULL OR sort < ?3) AND body <> '' ORDER BY sort DESC LIMIT ?4"#,
-    )?;
+    let mut statement = connection.prepare_cached(ROWS)?;
     let found = statement.query_map(params![query.view, query.partition, query.before, query.limit], |row| {
         Ok(ViewRow {
             view: query.view.to_owned(),
@@ -111,4 +115,32 @@ fn counters(connection: &Connection, names: &[String]) -> rusqlite::Result<Vec<u
     let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
     let mut count = |name: &String| Ok(statement.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0));
     names.iter().map(&mut count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_core::Timestamp;
+
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn what_is_asked_often_is_found_by_an_index_and_not_by_reading_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = schema::connect(&directory.path().join("dispatch.sqlite")).unwrap();
+        schema::migrate(&mut connection, Timestamp::UNIX_EPOCH).unwrap();
+        let plan = |sql: &str| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let values = vec![rusqlite::types::Null; statement.parameter_count()];
+            let lines = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+        };
+        assert_eq!(plan(WAITING), "SEARCH records USING INDEX waiting_work (queue=? AND key>?)");
+        assert_eq!(plan(BETWEEN), "SEARCH records USING INDEX sqlite_autoindex_records_1 (key>? AND key<?)");
+        assert_eq!(plan(ROWS), "SEARCH rows USING INDEX sqlite_autoindex_rows_1 (view=? AND partition=?)");
+        for sql in crate::store::sqlite::writer::RETIRE {
+            let plan = plan(sql);
+            assert!(plan.contains("USING COVERING INDEX") && !plan.contains("SCAN"), "{sql}: {plan}");
+        }
+    }
 }

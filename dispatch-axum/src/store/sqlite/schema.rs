@@ -3,7 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use dispatch_core::Timestamp;
+use dispatch_core::ports::store::StoreError;
 use rusqlite::{Connection, OpenFlags};
+
+use super::upgrade_1;
 
 /// One script for each version; a database that is at version `n` needs those from position `n` on.
 const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
@@ -15,6 +19,10 @@ pub(super) enum SchemaError {
     Sqlite(#[from] rusqlite::Error),
     #[error("it has schema version {0}, and this release knows versions up to {known}", known = MIGRATIONS.len())]
     Newer(usize),
+    #[error("`{key}` cannot be read: {error}")]
+    Record { key: String, error: serde_json::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A connection that writes.
@@ -42,13 +50,16 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Brings the schema up to date, all or nothing.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
+/// Brings the schema and what it holds up to date, all or nothing.
+pub(super) fn migrate(connection: &mut Connection, now: Timestamp) -> Result<(), SchemaError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: usize = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let missing = MIGRATIONS.get(version..).ok_or(SchemaError::Newer(version))?;
     for script in missing {
         transaction.execute_batch(script)?;
+    }
+    if version == 1 {
+        upgrade_1::upgrade(&transaction, now)?;
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
     transaction.commit()?;

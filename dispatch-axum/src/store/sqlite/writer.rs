@@ -20,9 +20,12 @@ pub(super) enum Job {
     Commit(PreparedCommit, Sender<Result<(), StoreError>>),
     /// A claim.
     Claim(Claim, Sender<Result<Vec<Stored>, StoreError>>),
-    /// A step of retention: what was done with before that time, at most so many of each.
-    Retire(Timestamp, usize, Sender<Result<usize, StoreError>>),
+    /// Anything else; it answers how much it changed.
+    Change(Change, Sender<Result<usize, StoreError>>),
 }
+
+/// A change that is no step.
+pub(super) type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 
 /// A step as the tables take it.
 pub(super) struct PreparedCommit {
@@ -98,7 +101,7 @@ pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
 enum Answer {
     Commit(Result<(), StoreError>, Sender<Result<(), StoreError>>),
     Claim(Result<Vec<Stored>, StoreError>, Sender<Result<Vec<Stored>, StoreError>>),
-    Retire(Result<usize, StoreError>, Sender<Result<usize, StoreError>>),
+    Change(Result<usize, StoreError>, Sender<Result<usize, StoreError>>),
 }
 
 impl Answer {
@@ -108,7 +111,7 @@ impl Answer {
         match self {
             Self::Commit(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
             Self::Claim(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
-            Self::Retire(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
+            Self::Change(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
         }
     }
 }
@@ -118,7 +121,7 @@ fn refuse(group: Vec<Job>, error: &StoreError) {
         match job {
             Job::Commit(_, sender) => _ = sender.send(Err(error.clone())),
             Job::Claim(_, sender) => _ = sender.send(Err(error.clone())),
-            Job::Retire(_, _, sender) => _ = sender.send(Err(error.clone())),
+            Job::Change(_, sender) => _ = sender.send(Err(error.clone())),
         }
     }
 }
@@ -136,9 +139,8 @@ fn write_group(connection: &mut Connection, group: Vec<Job>) {
                 Answer::Commit(in_savepoint(&transaction, |c| write_step(c, &commit, &mut counts)), sender)
             }
             Job::Claim(claim, sender) => Answer::Claim(in_savepoint(&transaction, |c| take_work(c, &claim)), sender),
-            Job::Retire(before, limit, sender) => {
-                let retired = |c: &Connection| retire(c, micros(before), limit).map_err(unavailable);
-                Answer::Retire(in_savepoint(&transaction, retired), sender)
+            Job::Change(change, sender) => {
+                Answer::Change(in_savepoint(&transaction, |c| change(c).map_err(unavailable)), sender)
             }
         })
         .collect();
@@ -170,7 +172,7 @@ fn in_savepoint<T>(
     result
 }
 
-fn write_step(
+pub(super) fn write_step(
     connection: &Connection,
     commit: &PreparedCommit,
     counts: &mut BTreeMap<String, u64>,
@@ -233,7 +235,7 @@ fn add_fact(connection: &Connection, fact: &PreparedFact) -> rusqlite::Result<bo
     Ok(connection.prepare_cached(sql)?.execute(params![fact.id, fact.time, fact.body])? == 1)
 }
 
-fn put_row(connection: &Connection, row: &ViewRow, time: i64) -> rusqlite::Result<()> {
+pub(super) fn put_row(connection: &Connection, row: &ViewRow, time: i64) -> rusqlite::Result<()> {
     let sql = r#"INSERT INTO rows (view, "partition", sort, revision, body, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (view, "partition", sort)
                  DO UPDATE SET revision = excluded.revision, body = excluded.body, time = excluded.time
@@ -257,15 +259,18 @@ pub(super) fn end_leases(connection: &Connection, now: Timestamp) -> rusqlite::R
     connection.execute("UPDATE records SET due = ?1, leased = 0 WHERE leased = 1", [micros(now)]).map(|_| ())
 }
 
-/// Deletes what was done with before that time, the oldest first.
-fn retire(connection: &Connection, before: i64, limit: usize) -> rusqlite::Result<usize> {
+/// Of records, rows and facts: the oldest that are older than the first value, at most as many as the second.
+pub(super) const RETIRE: [&str; 3] = [
+    "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE done < ?1 ORDER BY done LIMIT ?2)",
+    "DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE time < ?1 ORDER BY time LIMIT ?2)",
+    "DELETE FROM facts WHERE position IN (SELECT position FROM facts WHERE time < ?1 ORDER BY time LIMIT ?2)",
+];
+
+/// Deletes what was done with before that time, the oldest first, at most so many of each.
+pub(super) fn retire(connection: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let mut deleted = 0;
-    for sql in [
-        "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE done < ?1 ORDER BY done LIMIT ?2)",
-        "DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE time < ?1 ORDER BY time LIMIT ?2)",
-        "DELETE FROM facts WHERE position IN (SELECT position FROM facts WHERE time < ?1 ORDER BY time LIMIT ?2)",
-    ] {
-        deleted += connection.prepare_cached(sql)?.execute(params![before, limit])?;
+    for sql in RETIRE {
+        deleted += connection.prepare_cached(sql)?.execute(params![micros(before), limit])?;
     }
     Ok(deleted)
 }
@@ -353,7 +358,7 @@ pub(super) fn queue_name(queue: Queue) -> &'static str {
     }
 }
 
-fn micros(time: Timestamp) -> i64 {
+pub(super) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
@@ -378,7 +383,7 @@ mod tests {
     fn a_disk_that_is_full_in_the_middle_of_a_group_undoes_all_of_it_and_says_so() {
         let directory = tempfile::tempdir().unwrap();
         let mut connection = schema::connect(&directory.path().join("dispatch.sqlite")).unwrap();
-        schema::migrate(&mut connection).unwrap();
+        schema::migrate(&mut connection, Timestamp::UNIX_EPOCH).unwrap();
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         let _: i64 =
             connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |row| row.get(0)).unwrap();

@@ -2,6 +2,9 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod backup;
+mod upgrade;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dispatch_axum::store::SqliteStore;
@@ -16,14 +19,14 @@ use dispatch_core::ports::store::{
 use dispatch_core::revocation::{AccessLost, Extent, Revocation};
 use dispatch_core::testing::contract::store_contract;
 
-fn record(run: u64) -> Record {
+pub(crate) fn record(run: u64) -> Record {
     let place: Place = serde_json::from_str(r#"{"repository": "acme/api", "start": {"workflow": "ci.yml"}}"#).unwrap();
     let root: dispatch_core::event::EventIdentity = serde_json::from_str(r#""workflow_run:1:2:3""#).unwrap();
     let dispatch = DispatchKey { event: root.clone(), target: place.clone() };
     Record::Run(RunId(run), RunRecord { chain: Chain::root(root, place), dispatch, at: Timestamp::UNIX_EPOCH })
 }
 
-async fn put(store: &SqliteStore, record: Record) -> Result<(), StoreError> {
+pub(crate) async fn put(store: &SqliteStore, record: Record) -> Result<(), StoreError> {
     store.commit(Commit { writes: vec![Write { record, expected: None }], facts: Vec::new() }).await
 }
 
