@@ -2,8 +2,8 @@
 //!
 //! A queue is looked at when somebody [wakes](Workers::wake) it, when an item ends that others waited for, and at the
 //! latest after [`WorkerOptions::poll_interval`]: that is how what was put back comes back. No repository gets more than
-//! [`WorkerOptions::per_lane`] places, so that a slow one never holds up the rest. An item whose step panics is logged, and
-//! comes back when its lease ends.
+//! [`WorkerOptions::per_lane`] places, so that a slow one never holds up the rest. A step that cannot be stored is tried
+//! again while its lease lasts; an item whose step panics is logged, and comes back when its lease ends.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -14,13 +14,17 @@ use std::time::{Duration, Instant};
 use dispatch_core::Timestamp;
 use dispatch_core::delivery::Delivery;
 use dispatch_core::dispatch::{Dispatch, DispatchState};
-use dispatch_core::pipeline::{Pipeline, Planned};
-use dispatch_core::ports::StoreError;
+use dispatch_core::pipeline::{Pipeline, Planned, Reported};
 use dispatch_core::ports::store::{Claim, Queue, Record, Stored};
+use dispatch_core::ports::{IssuePort, StoreError};
+use dispatch_core::report::Report;
 use futures_util::FutureExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
+
+/// How long to wait where the store did not take a step, the first time; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// How much is done at once, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +71,20 @@ struct Lane {
 
 impl Workers {
     /// Starts working on all queues. Must be called inside a Tokio runtime.
+    ///
+    /// What is to be told about failures is left: see [`Workers::telling`].
     #[must_use]
     pub fn start(pipeline: Pipeline, options: WorkerOptions) -> Self {
+        Self::begin(pipeline, None, options)
+    }
+
+    /// The same, and failures are told in issues.
+    #[must_use]
+    pub fn telling(pipeline: Pipeline, issues: Arc<dyn IssuePort>, options: WorkerOptions) -> Self {
+        Self::begin(pipeline, Some(issues), options)
+    }
+
+    fn begin(pipeline: Pipeline, issues: Option<Arc<dyn IssuePort>>, options: WorkerOptions) -> Self {
         let (stop, stopped) = watch::channel(false);
         let concurrency = options.concurrency.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let options = WorkerOptions { concurrency, per_lane: options.per_lane.max(1), ..options };
@@ -82,15 +98,18 @@ impl Workers {
         };
         let queues = Queue::ALL.map(|_| lane());
         let [_, dispatches, _] = &queues;
-        let loops = Queue::ALL.into_iter().zip(&queues).map(|(queue, lane)| {
+        let worked_on = |queue: &Queue| *queue != Queue::Report || issues.is_some();
+        let loops = Queue::ALL.into_iter().zip(&queues).filter(|(queue, _)| worked_on(queue)).map(|(queue, lane)| {
             let work = Work {
                 pipeline: pipeline.clone(),
+                issues: issues.clone(),
+                stopped: stopped.clone(),
                 options,
                 queue,
                 lane: Arc::clone(lane),
                 dispatches: Arc::clone(dispatches),
             };
-            tokio::spawn(Arc::new(work).run(stopped.clone()))
+            tokio::spawn(Arc::new(work).run())
         });
         Self { loops: loops.collect(), queues, stop, concurrency }
     }
@@ -139,6 +158,8 @@ fn lane_of(queues: &[Arc<Lane>; 3], queue: Queue) -> &Lane {
 /// What one queue's loop works with.
 struct Work {
     pipeline: Pipeline,
+    issues: Option<Arc<dyn IssuePort>>,
+    stopped: watch::Receiver<bool>,
     options: WorkerOptions,
     queue: Queue,
     lane: Arc<Lane>,
@@ -146,7 +167,8 @@ struct Work {
 }
 
 impl Work {
-    async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+    async fn run(self: Arc<Self>) {
+        let mut stopped = self.stopped.clone();
         loop {
             self.claim().await;
             // Ends when it is told to, and when nobody is left to tell it.
@@ -224,30 +246,49 @@ impl Work {
         }
     }
 
+    /// Does a step, and does it again while the store cannot take it and the lease lasts. That repeats no call: a step
+    /// that went as far as to call GitHub had stored before that it calls, and its version is not there any more.
     async fn step(&self, item: Stored) {
+        let (mut wait, began) = (FIRST_WAIT, Instant::now());
+        let mut stopped = self.stopped.clone();
+        loop {
+            let result = self.step_once(item.clone()).await;
+            let over = began.elapsed() + wait > self.options.lease / 2;
+            if over || !matches!(result, Err(StoreError::Unavailable(_))) {
+                return;
+            }
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(wait) => wait *= 2,
+            }
+        }
+    }
+
+    async fn step_once(&self, item: Stored) -> Result<(), StoreError> {
         let began = Instant::now();
         let (stage, result) = match item.record {
             Record::Delivery(delivery) => ("plan", self.plan(*delivery, item.version).await),
             Record::Dispatch(dispatch) => ("dispatch", self.dispatch(*dispatch, item.version).await),
+            Record::Report(report) => ("report", self.report(*report, item.version).await),
             other => {
                 tracing::error!(key = %other.key(), "this is no work");
-                return;
+                return Ok(());
             }
         };
         metrics::histogram!("dispatch_stage_seconds", "stage" => stage).record(began.elapsed().as_secs_f64());
-        match result {
-            Ok(outcome) => {
-                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => outcome).increment(1)
-            }
+        let outcome = match &result {
+            Ok(outcome) => outcome,
             Err(error @ StoreError::Conflict(_)) => {
-                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => "conflict").increment(1);
                 tracing::warn!(%error, "somebody else went on with this");
+                "conflict"
             }
             Err(error) => {
-                metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => "store_failed").increment(1);
-                tracing::error!(%error, "the step could not be stored; it is tried again when its lease ends");
+                tracing::error!(%error, "the step could not be stored; it is tried again");
+                "store_failed"
             }
-        }
+        };
+        metrics::counter!("dispatch_steps_total", "stage" => stage, "outcome" => outcome).increment(1);
+        result.map(|_| ())
     }
 
     async fn plan(&self, delivery: Delivery, version: u64) -> Result<&'static str, StoreError> {
@@ -312,6 +353,25 @@ impl Work {
             DispatchState::Calling { .. } => "calling",
         })
     }
+
+    async fn report(&self, report: Report, version: u64) -> Result<&'static str, StoreError> {
+        // Without issues nobody claims reports.
+        let Some(issues) = &self.issues else { return Ok("left") };
+        Ok(match self.pipeline.report(&**issues, report, version, Timestamp::now()).await? {
+            Reported::Told { issue } => {
+                tracing::info!(issue, "told");
+                "told"
+            }
+            Reported::PutBack { until, error } => {
+                tracing::info!(%until, error, "telling waits");
+                "put_back"
+            }
+            Reported::GivenUp { error } => {
+                tracing::warn!(error, "GitHub does not take it");
+                "given_up"
+            }
+        })
+    }
 }
 
 impl Lane {
@@ -335,6 +395,9 @@ fn span(record: &Record) -> tracing::Span {
             repository = %dispatch.key.target.repository,
             start = %dispatch.key.target.start,
         ),
+        Record::Report(report) => {
+            tracing::info_span!("report", repository = %report.name, workflow = %report.key.workflow)
+        }
         _ => tracing::Span::none(),
     }
 }

@@ -14,13 +14,13 @@ use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
+use dispatch_core::name::{Branch, CommitSha, DeliveryId, Repository, RepositoryId};
 use dispatch_core::pipeline::{Pipeline, ReceiptOutcome, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
-use dispatch_core::ports::store::Queue;
-use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort};
-use dispatch_core::projection::Counter;
+use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StoreError, StorePort};
+use dispatch_core::projection::{Counter, ViewRow};
 use dispatch_core::request::DispatchRequest;
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::testing::world::{RepositoryOptions, RunSpec};
@@ -238,6 +238,79 @@ async fn an_item_whose_step_panics_comes_back_when_its_lease_ends() {
     assert_eq!(service.github.panics.load(Ordering::Relaxed), 0, "it did panic");
     assert_eq!(service.started(), 1);
     assert_eq!(workers.shutdown(Duration::from_secs(5)).await, 0);
+}
+
+/// A store whose disk is full for so many steps.
+struct FullForAWhile {
+    store: Arc<dyn StorePort>,
+    refuses: AtomicU32,
+}
+
+#[async_trait]
+impl StorePort for FullForAWhile {
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        if self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        self.store.commit(commit).await
+    }
+
+    async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.store.load(keys).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
+        self.store.claim(claim).await
+    }
+
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        self.store.waiting(query).await
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        self.store.deliveries(id).await
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.store.retire(before, limit).await
+    }
+
+    async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
+        self.store.rows(query).await
+    }
+
+    async fn counters(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
+        self.store.counters(names).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_cannot_be_stored_is_tried_again_long_before_its_lease_ends() {
+    let mut service = Service::new(&[("api", &["web"])], Duration::ZERO, None);
+    service.run("api").await;
+    let store = Arc::clone(&service.pipeline.store);
+    service.pipeline.store = Arc::new(FullForAWhile { store, refuses: AtomicU32::new(3) });
+    let workers = Workers::start(service.pipeline.clone(), SELDOM);
+    let took = service.until(Counter::Triggered, 1).await;
+    assert!(took < SELDOM.lease / 6, "{took:?}");
+    assert_eq!(service.started(), 1);
+    assert_eq!(workers.shutdown(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_ends_does_not_wait_for_a_store_that_takes_nothing() {
+    let mut service = Service::new(&[("api", &["web"])], Duration::ZERO, None);
+    service.run("api").await;
+    let store = Arc::clone(&service.pipeline.store);
+    let full = Arc::new(FullForAWhile { store, refuses: AtomicU32::new(u32::MAX) });
+    service.pipeline.store = Arc::clone(&full) as Arc<dyn StorePort>;
+    let workers = Workers::start(service.pipeline.clone(), SELDOM);
+    while full.refuses.load(Ordering::SeqCst) > u32::MAX - 6 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let began = Instant::now();
+    assert_eq!(workers.shutdown(Duration::from_secs(30)).await, 0);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
