@@ -3,10 +3,12 @@
 //! Every request passes `guard` first: the name it came by, the address it came from. Pages then ask for a [`Visitor`],
 //! which only a session or the admin token makes.
 
+mod health;
 mod journey;
 mod login;
 mod overview;
 mod page;
+mod parked;
 mod session;
 mod token;
 
@@ -26,7 +28,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::client::{Client, authority, is_loopback_name, without_port};
-use crate::health;
+use crate::health as machines;
 use crate::service::Service;
 use session::Sessions;
 use token::{Attempt, TokenGate};
@@ -52,6 +54,8 @@ impl Admin {
 pub(crate) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     Router::new()
         .route("/admin", get(overview::show))
+        .route("/admin/parked", get(parked::show))
+        .route("/admin/health", get(health::show))
         .route("/admin/deliveries/{key}", get(journey::show))
         .route("/admin/login", get(login::form).post(login::submit).layer(login_limits()))
         .route("/admin/logout", post(login::logout))
@@ -70,7 +74,7 @@ fn login_limits() -> (TimeoutLayer, RequestBodyLimitLayer) {
 }
 
 async fn metrics(_: Bearer, state: State<Arc<Service>>) -> Response {
-    health::metrics(state).await
+    machines::metrics(state).await
 }
 
 /// The checks that come before any credential, and the headers that every answer carries.

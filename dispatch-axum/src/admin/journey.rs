@@ -8,7 +8,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use dispatch_core::Timestamp;
 use dispatch_core::chain::Place;
-use dispatch_core::decide::{Decision, Plan, Skipped, Verdict};
+use dispatch_core::decide::{Decision, Skipped, Verdict};
 use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::event::{Event, EventKind, Head};
 use dispatch_core::fact::{Fact, FactBody};
@@ -24,6 +24,7 @@ use super::overview::Pill;
 use super::page::{Frame, Moment, not_found, respond, unavailable};
 use crate::client::is_loopback_name;
 use crate::service::Service;
+use crate::wording::{Step, refusal, step};
 
 /// A plan has at most 90 targets, and each is put back a few times: more rows than this tell nothing new.
 const MAX_FACTS: usize = 500;
@@ -37,7 +38,7 @@ struct Journey {
     about: Option<About>,
     skipped: Option<SkippedCard>,
     decisions: Vec<DecisionCard>,
-    steps: Vec<Step>,
+    steps: Vec<Line>,
 }
 
 /// What the webhook said.
@@ -79,12 +80,9 @@ struct DecisionCard {
 }
 
 /// One fact, as a line of the timeline.
-struct Step {
+struct Line {
     at: Moment,
-    tone: &'static str,
-    title: &'static str,
-    target: Option<String>,
-    text: Option<String>,
+    step: Step,
 }
 
 pub(crate) async fn show(visitor: Visitor, state: State<Arc<Service>>, Path(key): Path<String>, uri: Uri) -> Response {
@@ -131,7 +129,7 @@ fn journey(service: &Service, frame: Frame, key: DeliveryKey, facts: &[Fact]) ->
         about: facts.iter().find_map(|fact| about(service, fact, now)),
         skipped: plan.and_then(|(plan, _)| plan.skipped.as_ref()).map(skipped_card),
         decisions: decisions.collect(),
-        steps: facts.iter().map(|fact| step(fact, now)).collect(),
+        steps: facts.iter().map(|fact| Line { at: Moment::new(fact.time, now), step: step(fact) }).collect(),
     }
 }
 
@@ -211,7 +209,7 @@ fn decision_card(service: &Service, decision: &Decision, claimed: bool, latest: 
                 card.inputs = request.inputs().clone().into_iter().collect();
             }
             (card.state, card.outcome) = outcome(claimed, latest);
-            if let Some(FactBody::DispatchTriggered { run: Some(run) }) = latest {
+            if let Some(FactBody::DispatchTriggered { run: Some(run) } | FactBody::DispatchRunFound { run }) = latest {
                 card.run = Some(link(service, &run.url));
             }
         }
@@ -229,7 +227,11 @@ fn outcome(claimed: bool, latest: Option<&FactBody>) -> (Pill, Option<String>) {
         }
         Some(FactBody::DispatchTriggered { run: Some(_) }) => (pill("started", "good"), None),
         Some(FactBody::DispatchTriggered { run: None }) => {
-            (pill("started", "good"), Some("GitHub did not say which run it is.".to_owned()))
+            (pill("started", "good"), Some("GitHub did not say which run it is; it is looked for.".to_owned()))
+        }
+        Some(FactBody::DispatchRunFound { .. }) => {
+            let text = "GitHub's answer was lost; its run was found among the target's runs.";
+            (pill("started", "good"), Some(text.to_owned()))
         }
         Some(FactBody::DispatchPutBack { until, error }) => {
             (pill("waiting", "warn"), Some(format!("until {until}: {error}")))
@@ -237,7 +239,17 @@ fn outcome(claimed: bool, latest: Option<&FactBody>) -> (Pill, Option<String>) {
         Some(FactBody::DispatchRefused { message, permission }) => {
             (pill("refused", "bad"), Some(refusal(message, permission.as_deref())))
         }
-        Some(FactBody::DispatchInDoubt { error }) => (pill("in doubt", "bad"), Some(error.clone())),
+        Some(FactBody::DispatchInDoubt { error }) => (
+            pill("in doubt", "warn"),
+            Some(format!("{error}. The target's runs are looked at; nothing is repeated blindly.")),
+        ),
+        Some(FactBody::DispatchUnknown { error }) => (pill("unknown", "bad"), Some(error.clone())),
+        Some(FactBody::DispatchRetried { .. }) => {
+            (pill("waiting", "calm"), Some("The operator wants it to be tried again.".to_owned()))
+        }
+        Some(FactBody::DispatchDropped { .. }) => {
+            (pill("dropped", "quiet"), Some("The operator does not want it, or took care of it.".to_owned()))
+        }
         Some(FactBody::DispatchCancelled { reason, message }) => {
             (pill("cancelled", "bad"), Some(format!("{reason}: {message}")))
         }
@@ -246,49 +258,10 @@ fn outcome(claimed: bool, latest: Option<&FactBody>) -> (Pill, Option<String>) {
     }
 }
 
-fn refusal(message: &str, permission: Option<&str>) -> String {
-    match permission {
-        Some(permission) => format!("GitHub said: {message}. It wants the permission {permission}."),
-        None => format!("GitHub said: {message}"),
-    }
-}
-
 /// The last fact about the dispatch to a target.
 fn latest_about<'a>(facts: &'a [Fact], target: &Place) -> Option<&'a FactBody> {
     let about_it = |fact: &&Fact| fact.subject.dispatch.as_ref().is_some_and(|dispatch| dispatch.target == *target);
     facts.iter().rev().find(about_it).map(|fact| &fact.body)
-}
-
-fn step(fact: &Fact, now: Timestamp) -> Step {
-    let (tone, title, text) = match &fact.body {
-        FactBody::DeliveryReceived { .. } => ("calm", "Received", Some("signature right, made durable".to_owned())),
-        FactBody::DeliveryNoted { .. } => ("quiet", "Noted", Some("nothing to decide about a push".to_owned())),
-        FactBody::DeliveryPlanned { plan, .. } => ("calm", "Decided", Some(in_short(plan))),
-        FactBody::DeliveryPutBack { until, error, .. } => ("warn", "Put back", Some(format!("until {until}: {error}"))),
-        FactBody::DeliveryParked { error, .. } => ("bad", "Given up", Some(error.clone())),
-        FactBody::DeliveryReopened { .. } => ("calm", "Taken up again", Some("it was delivered again".to_owned())),
-        FactBody::DispatchTriggered { run } => {
-            ("good", "Started", run.as_ref().map(|run| format!("GitHub started run {}", run.id)))
-        }
-        FactBody::DispatchPutBack { until, error } => ("warn", "Put back", Some(format!("until {until}: {error}"))),
-        FactBody::DispatchRefused { message, permission } => {
-            ("bad", "Refused", Some(refusal(message, permission.as_deref())))
-        }
-        FactBody::DispatchInDoubt { error } => ("bad", "In doubt", Some(error.clone())),
-        FactBody::DispatchCancelled { reason, message } => ("bad", "Cancelled", Some(format!("{reason}: {message}"))),
-        FactBody::DispatchFailed { error } => ("bad", "Failed", Some(error.clone())),
-        _ => ("quiet", fact.body.cloud_event_type(), None),
-    };
-    let target = fact.subject.dispatch.as_ref().map(|key| format!("{} · {}", key.target.repository, key.target.start));
-    Step { at: Moment::new(fact.time, now), tone, title, target, text }
-}
-
-fn in_short(plan: &Plan) -> String {
-    if let Some(skipped) = &plan.skipped {
-        return format!("no target was considered: {}", skipped.reason);
-    }
-    let allowed = plan.allowed().count();
-    format!("{allowed} allowed, {} denied", plan.decisions.len() - allowed)
 }
 
 /// Addresses come from payloads and answers. Only those that lead to the configured GitHub by https, or to this machine

@@ -13,22 +13,29 @@ use dispatch_core::ports::store::ViewQuery;
 use dispatch_core::projection::{Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EVERYTHING};
 use dispatch_core::reason::Reason;
 
-use super::Visitor;
-use super::page::{Frame, Moment, respond, unavailable};
+use super::page::{Frame, Moment, encode, respond, unavailable};
+use super::{Visitor, health};
+use crate::parked;
 use crate::service::Service;
 
 const PER_PAGE: usize = 25;
 
+/// More parked work than this is only called many.
+const MANY: usize = 1_000;
+
+/// Which page of a list.
 #[derive(serde::Deserialize)]
 pub(crate) struct Paging {
     /// The `sort` of the last row of the page before.
-    before: Option<String>,
+    pub(crate) before: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview {
     frame: Frame,
+    /// What is not as it should be, in a few words.
+    notes: Vec<String>,
     totals: Vec<Total>,
     deliveries: Vec<DeliveryLine>,
     denials: Vec<Denial>,
@@ -38,10 +45,12 @@ struct Overview {
 
 /// One figure, and what it counts.
 struct Total {
-    figure: u64,
+    figure: String,
     label: &'static str,
     hint: &'static str,
     tone: &'static str,
+    /// Where more of it stands, below `admin`.
+    page: Option<&'static str>,
 }
 
 /// How often a reason decided.
@@ -93,37 +102,41 @@ async fn read(service: &Service, frame: Frame, before: Option<String>, now: Time
     let older = rows.last().filter(|_| more).map(|row| encode(&row.sort));
     let deliveries = rows.iter().filter_map(|row| row.read().ok()).map(|row| line(row, now)).collect();
     let (totals, denials) = figures(service).await?;
-    Ok(Overview { frame, totals, deliveries, denials, paged, older })
+    let notes = health::notes(service, now).await?;
+    Ok(Overview { frame, notes, totals, deliveries, denials, paged, older })
 }
 
 /// Every counter by its name: the totals first, then the reasons.
 async fn figures(service: &Service) -> Result<(Vec<Total>, Vec<Denial>), StoreError> {
-    use Counter::{
-        Allowed, Cancelled, Denied, DeniedFor, Failed, InDoubt, Parked, Received, Refused, SkippedFor, Triggered,
-    };
-    let cards: [(&[Counter], _, _, _); 5] = [
-        (&[Received], "runs received", "workflow runs that were decided about, or will be", "calm"),
-        (&[Allowed], "targets allowed", "both sides had written down that they want it", "calm"),
-        (&[Triggered], "workflows started", "GitHub said that it started them", "good"),
-        (&[Denied], "targets denied", "each with its reason, below", "quiet"),
-        (
-            &[InDoubt, Refused, Failed, Parked, Cancelled],
-            "need a look",
-            "refused, in doubt, failed, cancelled or parked",
-            "bad",
-        ),
+    use Counter::{Allowed, Denied, DeniedFor, Received, SkippedFor, Triggered};
+    let cards = [
+        (Received, "runs received", "workflow runs that were decided about, or will be", "calm"),
+        (Allowed, "targets allowed", "both sides had written down that they want it", "calm"),
+        (Triggered, "workflows started", "GitHub said that it started them", "good"),
+        (Denied, "targets denied", "each with its reason, below", "quiet"),
     ];
-    let mut names: Vec<_> = cards.iter().flat_map(|(counters, ..)| *counters).map(Counter::to_string).collect();
+    let mut names: Vec<_> = cards.iter().map(|(counter, ..)| counter.to_string()).collect();
     let reasons = Reason::ALL.iter().flat_map(|reason| [DeniedFor(*reason), SkippedFor(*reason)]);
     names.extend(reasons.map(|counter| counter.to_string()));
 
     let mut counts = service.pipeline.store.counters(&names).await?.into_iter();
     let mut sum = |of: usize| counts.by_ref().take(of).sum::<u64>();
-    let totals = cards.into_iter().map(|(counters, label, hint, tone)| {
-        let figure = sum(counters.len());
-        Total { figure, label, hint, tone: if figure == 0 { "quiet" } else { tone } }
-    });
-    let totals = totals.collect();
+    let total = |figure: u64, label, hint, tone, page| Total {
+        figure: figure.to_string(),
+        label,
+        hint,
+        tone: if figure == 0 { "quiet" } else { tone },
+        page,
+    };
+    let mut totals: Vec<_> =
+        cards.into_iter().map(|(_, label, hint, tone)| total(sum(1), label, hint, tone, None)).collect();
+    let parked = parked::count(&*service.pipeline.store, MANY).await?;
+    let hint = "refused, failed, unknown or too old: to be retried or dropped";
+    let mut look = total(parked as u64, "need a look", hint, "bad", Some("parked"));
+    if parked >= MANY {
+        look.figure.push('+');
+    }
+    totals.push(look);
     let denials = Reason::ALL.iter().map(|reason| Denial { times: sum(2), reason: *reason });
     let mut denials: Vec<_> = denials.filter(|denial| denial.times > 0).collect();
     denials.sort_by_key(|denial| std::cmp::Reverse(denial.times));
@@ -167,17 +180,4 @@ fn pill(state: &DeliveryRowState, allowed: u64, denied: u64) -> Pill {
         DeliveryRowState::Dropped => ("dropped", "quiet"),
     };
     Pill { word, tone }
-}
-
-/// Everything but letters, digits and `-._` percent-encoded, so that it can stand in a path and in a query.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -26,6 +26,8 @@ pub(crate) struct Frame {
     pub(crate) style: &'static str,
     pub(crate) icon: &'static str,
     pub(crate) version: String,
+    /// Somebody reads who may see the other pages.
+    pub(crate) inside: bool,
     /// There is a session to end.
     pub(crate) can_leave: bool,
 }
@@ -37,9 +39,23 @@ impl Frame {
             style: &STYLE_NAME,
             icon: &ICON_NAME,
             version: service.version.clone(),
+            inside: visitor.is_some(),
             can_leave: visitor.is_some_and(|visitor| visitor.has_session),
         }
     }
+}
+
+/// Everything but letters, digits and `-._` percent-encoded, so that it can stand in a path and in a query.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 /// The relative way from a path back to the router's root. Relative, so that it is right under every prefix, and behind
@@ -82,6 +98,18 @@ struct Message {
     text: &'static str,
 }
 
+/// A page that says one thing.
+pub(crate) fn message(
+    status: StatusCode,
+    service: &Service,
+    uri: &Uri,
+    visitor: &Visitor,
+    title: &'static str,
+    text: &'static str,
+) -> Response {
+    respond(status, &Message { frame: Frame::new(service, uri, Some(visitor)), title, text })
+}
+
 pub(crate) fn respond(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => (status, Html(text)).into_response(),
@@ -94,9 +122,8 @@ pub(crate) fn respond(status: StatusCode, page: &impl Template) -> Response {
 
 /// What is not there, told to those who may know.
 pub(crate) async fn not_found(visitor: Visitor, State(service): State<Arc<Service>>, uri: Uri) -> Response {
-    let frame = Frame::new(&service, &uri, Some(&visitor));
     let text = "Nothing is kept under this address. Deliveries leave the dashboard when their retention ends.";
-    respond(StatusCode::NOT_FOUND, &Message { frame, title: "Not found", text })
+    message(StatusCode::NOT_FOUND, &service, &uri, &visitor, "Not found", text)
 }
 
 /// The store did not answer: a page, and a line in the log.
@@ -107,9 +134,8 @@ pub(crate) fn unavailable(
     error: &dispatch_core::ports::StoreError,
 ) -> Response {
     tracing::error!(%error, "a page could not be read from the store");
-    let frame = Frame::new(service, uri, Some(visitor));
     let text = "The store does not answer. Webhooks are refused until it does, and GitHub can deliver them again.";
-    respond(StatusCode::SERVICE_UNAVAILABLE, &Message { frame, title: "The store does not answer", text })
+    message(StatusCode::SERVICE_UNAVAILABLE, service, uri, visitor, "The store does not answer", text)
 }
 
 /// The style sheet and the icon. Their names change with their content, so that they may be kept for ever.

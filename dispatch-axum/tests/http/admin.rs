@@ -3,9 +3,12 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use dispatch_core::ports::StorePort;
+use dispatch_core::ports::store::{Commit, Record, Write};
+use dispatch_core::recovery::{Asked, Missed, Recovery};
 use dispatch_core::testing::World;
 
-use crate::organisation::{HOSTILE_BRANCH, world};
+use crate::organisation::{HOSTILE_BRANCH, with_refusing_targets, world};
 use crate::support::{Answer, Site, TOKEN, as_admin, from_peer, get, login, now, send, with_header};
 
 /// The cookie of a browser that logged in.
@@ -42,7 +45,7 @@ fn delivery_links(page: &str) -> Vec<String> {
 async fn nothing_below_admin_and_no_metrics_without_the_token() {
     let closed = Site::with(World::new(now()), |service| service.admin_token("".into()));
     let site = Site::new();
-    for path in ["/admin", "/admin/deliveries/x", "/admin/nothing", "/metrics"] {
+    for path in ["/admin", "/admin/deliveries/x", "/admin/parked", "/admin/health", "/admin/nothing", "/metrics"] {
         assert!([303, 401].contains(&site.send(get(path)).await.status.as_u16()), "{path}");
         assert_ne!(site.send(as_admin(get(path))).await.status, 401, "{path}");
         let wrong = with_header(get(path), "authorization", "Bearer guess");
@@ -238,6 +241,79 @@ async fn a_branch_that_is_markup_stays_text() {
         seen += page.matches("alert(1)").count();
     }
     assert!(seen >= 3, "the branch is shown, as text");
+}
+
+#[tokio::test]
+async fn what_was_given_up_stands_on_a_page_of_its_own_and_is_counted() {
+    let (world, targets) = with_refusing_targets(30);
+    let site = Site::with(world, |service| service);
+    let overview = site.send(as_admin(get("/admin"))).await.body;
+    assert!(overview.contains("<strong>0</strong> <span><a href=\"./admin/parked\">need a look</a>"), "{overview}");
+    site.rehearsal.run_until_quiet().unwrap();
+    let overview = site.send(as_admin(get("/admin"))).await.body;
+    assert!(overview.contains("<strong>30</strong> <span><a href=\"./admin/parked\">need a look</a>"), "{overview}");
+
+    let (mut path, mut all, mut pages) = ("/admin/parked".to_owned(), String::new(), 0);
+    loop {
+        let page = site.send(as_admin(get(&path))).await.body;
+        all.push_str(&page);
+        pages += 1;
+        match links(&page).into_iter().find(|link| link.contains("?before=")) {
+            Some(older) => path = resolve("/admin/parked", &older),
+            None => break,
+        }
+    }
+    assert_eq!(pages, 2);
+    for target in targets {
+        assert_eq!(all.matches(&format!(">{target} · cd.yml</a>")).count(), 1, "{target}");
+    }
+    assert_eq!(all.matches(">acme/source · ci-").count(), 30);
+    assert_eq!(all.matches("<span class=\"pill bad\">refused</span>").count(), 30);
+    let journey = delivery_links(&all).into_iter().map(|link| resolve("/admin/parked", &link)).next().unwrap();
+    let journey = site.send(as_admin(get(&journey))).await.body;
+    assert!(journey.contains("workflow_dispatch"), "GitHub's own words: {journey}");
+}
+
+#[tokio::test]
+async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
+    let (world, _) = world();
+    let site = Site::with(world, |service| service);
+    let empty = site.send(as_admin(get("/admin/health"))).await.body;
+    for expected in ["no installation was called", "was not read yet", "Every delivery is decided about"] {
+        assert!(empty.contains(expected), "{expected} is missing in {empty}");
+    }
+    let missed = |status: &str| Missed {
+        delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap(),
+        event: "workflow_run".to_owned(),
+        at: now(),
+        status: status.to_owned(),
+        asked_at: None,
+    };
+    let recovery = Recovery {
+        looked_at: Some(now()),
+        missed: vec![missed("Invalid HTTP Response: 503"), missed("<script>")],
+        error: Some("GitHub's rate limit: <b>".to_owned()),
+        asked: [(missed("").delivery, Asked { times: 1, next: now() })].into(),
+        ..Recovery::default()
+    };
+    let write = Write { record: Record::Recovery(Box::new(recovery)), expected: None };
+    site.rehearsal.store().commit(Commit { writes: vec![write], facts: vec![] }).await.unwrap();
+    let webhook = site.rehearsal.world().take_webhooks().pop().unwrap();
+    site.send(crate::support::webhook("workflow_run", webhook.body)).await;
+
+    let page = site.send(as_admin(get("/admin/health"))).await.body;
+    for expected in [
+        "Invalid HTTP Response: 503",
+        "acme/api · ci.yml",
+        "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        "did not come to its end",
+    ] {
+        assert!(page.contains(expected), "{expected} is missing in {page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
+    let overview = site.send(as_admin(get("/admin"))).await.body;
+    assert!(overview.contains("1 missed webhook is asked for again"), "{overview}");
+    assert!(overview.contains("GitHub&#39;s delivery log cannot be read"), "{overview}");
 }
 
 #[tokio::test]

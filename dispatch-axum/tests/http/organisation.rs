@@ -59,3 +59,34 @@ pub(crate) fn world() -> (World, Repository) {
     world.complete_run(&api, RunSpec::new("ci.yml", "main")).unwrap();
     (world, api)
 }
+
+/// `acme/source` has so many workflows, each of which starts `cd.yml` in a target that agrees, and whose workflow cannot be
+/// started from outside: GitHub refuses.
+pub(crate) fn with_refusing_targets(count: usize) -> (World, Vec<Repository>) {
+    let mut world = World::new(now());
+    let mut add = |name: String| {
+        let repository: Repository = format!("acme/{name}").parse().unwrap();
+        let options = RepositoryOptions { installed: true, ..RepositoryOptions::default() };
+        world.add_repository(&repository, options).unwrap();
+        repository
+    };
+    let source = add("source".to_owned());
+    let targets: Vec<_> = (0..count).map(|n| add(format!("target-{n}"))).collect();
+    let mut policy = "outbound:\n".to_owned();
+    for (n, target) in targets.iter().enumerate() {
+        policy.push_str(&format!("  - source: {{ workflow: ci-{n}.yml }}\n"));
+        policy.push_str(&format!("    targets: [{{ repository: target-{n}, workflow: cd.yml }}]\n"));
+        let consent = format!(
+            "inbound: [{{ source: {{ repository: source, workflow: ci-{n}.yml }}, targets: [{{ workflow: cd.yml }}] }}]"
+        );
+        world.write_file(target, "main", "dispatching.yml", &consent).unwrap();
+        world.write_file(target, "main", ".github/workflows/cd.yml", "on: push\n").unwrap();
+    }
+    world.write_file(&source, "main", "dispatching.yml", &policy).unwrap();
+    for n in 0..count {
+        let path = format!(".github/workflows/ci-{n}.yml");
+        world.write_file(&source, "main", &path, "on: push\n").unwrap();
+        world.complete_run(&source, RunSpec::new(&format!("ci-{n}.yml"), "main")).unwrap();
+    }
+    (world, targets)
+}
