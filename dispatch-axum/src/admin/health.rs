@@ -47,6 +47,7 @@ struct MissedLine {
     at: Moment,
     status: String,
     asked: Option<Moment>,
+    arrived: Option<Moment>,
 }
 
 struct QueueCard {
@@ -92,6 +93,7 @@ async fn read(service: &Service, frame: Frame, now: Timestamp) -> Result<Health,
         at: Moment::new(missed.at, now),
         status: missed.status,
         asked: missed.asked_at.map(|at| Moment::new(at, now)),
+        arrived: missed.arrived_at.map(|at| Moment::new(at, now)),
     });
     Ok(Health {
         frame,
@@ -130,8 +132,8 @@ pub(crate) async fn notes(service: &Service, now: Timestamp) -> Result<Vec<Strin
     if !recovery.asked.is_empty() {
         notes.push(counted(
             recovery.asked.len(),
-            "missed webhook is asked for again",
-            "missed webhooks are asked for again",
+            "webhook was missed and is asked for again",
+            "webhooks were missed and are asked for again",
         ));
     }
     Ok(notes)

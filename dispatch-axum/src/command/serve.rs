@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
 use dispatch_axum::store::SqliteStore;
 use dispatch_axum::{Service as Surface, telemetry};
 use dispatch_core::Timestamp;
@@ -21,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Failure;
-use super::server::Server;
+use super::server::{GRACE, Server};
 use super::settings::{Flags, Limits, Service, ServiceSettings, wrong};
 
 /// Policy files that are remembered: more than most organisations have repositories.
@@ -68,15 +69,21 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let store =
         SqliteStore::open_alone(&settings.database, Timestamp::now()).map_err(|error| wrong("DATABASE_PATH", error))?;
     let guardrails = know_the_owner(guardrails, &github).await?;
+    let guardrails = guardrails.with_issues(settings.create_issues);
+    let guardrails = match settings.app_login {
+        Some(login) => guardrails.with_app_login(login),
+        None => guardrails,
+    };
     let pipeline = Pipeline {
         github: Arc::new(github),
         store: Arc::new(store),
         policies: Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES)),
         guardrails,
         retry: settings.retry,
-        settle: Pipeline::DEFAULT_SETTLE,
+        settle: settings.settle,
         max_event_age: settings.max_event_age,
     };
+    let store = Arc::clone(&pipeline.store);
     let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)
         .admin_token(admin_token(settings.admin_token)?)
         .admin_ip_allowlist(settings.admin_networks)
@@ -84,11 +91,14 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         .github_url(pages(&settings.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
     let server = Server::start(listener, pipeline, surface)?;
+    let options = MaintenanceOptions { retention: settings.retention, ..MaintenanceOptions::default() };
+    let maintenance = Maintenance::start(store, options);
     tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");
 
     let signal = signals.ended().await;
     tracing::info!(signal, "ending: work that has begun may finish");
-    server.shutdown().await;
+    // Side by side: nothing in them waits for the other.
+    tokio::join!(maintenance.shutdown(GRACE), server.shutdown());
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
 }

@@ -19,8 +19,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-/// How long work that has begun may take to finish: half of it for requests, half for what they made to do.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests and work that have begun may take to finish. The service promises to end within ten seconds.
+pub(crate) const GRACE: Duration = Duration::from_secs(9);
 
 /// How long a client may take to say what it wants, and how long it may say nothing between two requests. Who only holds
 /// connections would otherwise hold all that there can be.
@@ -54,13 +54,14 @@ impl Server {
         self.address
     }
 
-    /// Accepts nothing more, and lets work that has begun finish: the requests first, because they make work.
+    /// Accepts nothing more, begins nothing more, and lets what has begun finish. What the last requests make is work for
+    /// the next start.
     pub(crate) async fn shutdown(self) {
         drop(self.stop);
-        if timeout(GRACE / 2, self.serving).await.is_err() {
+        let (served, unfinished) = tokio::join!(timeout(GRACE, self.serving), self.workers.shutdown(GRACE));
+        if served.is_err() {
             tracing::warn!("connections are still open, and are cut");
         }
-        let unfinished = self.workers.shutdown(GRACE / 2).await;
         if unfinished > 0 {
             tracing::warn!(unfinished, "work was cut off; it goes on with the next start");
         }

@@ -172,6 +172,11 @@ fn a_wrong_setting_is_one_line_that_names_it_and_exit_code_2() {
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("ADMIN_IP_ALLOWLIST", "office"),
         ("RETENTION_DAYS", "0"),
+        // A delivery of yesterday can come again for a week.
+        ("RETENTION_DAYS", "8"),
+        ("DISPATCH_SETTLE_SECONDS", "0"),
+        ("DISPATCH_MAX_EDGE_RATE", "0"),
+        ("GITHUB_APP_SLUG", "my app"),
         ("CREATE_ISSUES", "perhaps"),
     ];
     for (name, value) in cases {

@@ -4,8 +4,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use dispatch_core::ports::StorePort;
+use dispatch_core::ports::delivery_log::DeliveryAttempt;
 use dispatch_core::ports::store::{Commit, Record, Write};
-use dispatch_core::recovery::{Asked, Missed, Recovery};
+use dispatch_core::recovery::Recovery;
 use dispatch_core::testing::World;
 
 use crate::organisation::{HOSTILE_BRANCH, with_refusing_targets, world};
@@ -282,20 +283,22 @@ async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
     for expected in ["no installation was called", "was not read yet", "Every delivery is decided about"] {
         assert!(empty.contains(expected), "{expected} is missing in {empty}");
     }
-    let missed = |status: &str| Missed {
-        delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap(),
-        event: "workflow_run".to_owned(),
-        at: now(),
+    let attempt = |id, status: &str| DeliveryAttempt {
+        id,
+        delivery: format!("72d3162e-{id}").parse().unwrap(),
+        delivered_at: now(),
+        succeeded: false,
         status: status.to_owned(),
-        asked_at: None,
+        event: "workflow_run".to_owned(),
+        action: None,
+        repository: None,
     };
-    let recovery = Recovery {
-        looked_at: Some(now()),
-        missed: vec![missed("Invalid HTTP Response: 503"), missed("<script>")],
-        error: Some("GitHub's rate limit: <b>".to_owned()),
-        asked: [(missed("").delivery, Asked { times: 1, next: now() })].into(),
-        ..Recovery::default()
-    };
+    let mut recovery =
+        Recovery { looked_at: Some(now()), error: Some("GitHub's rate limit: <b>".to_owned()), ..Recovery::default() };
+    recovery.miss(attempt(1, "Invalid HTTP Response: 503"), now());
+    recovery.miss(attempt(2, "<script>"), now());
+    recovery.ask(&attempt(1, "").delivery, now(), |_| now());
+    recovery.arrived(&attempt(2, "").delivery, now());
     let write = Write { record: Record::Recovery(Box::new(recovery)), expected: None };
     site.rehearsal.store().commit(Commit { writes: vec![write], facts: vec![] }).await.unwrap();
     let webhook = site.rehearsal.world().take_webhooks().pop().unwrap();
@@ -305,14 +308,15 @@ async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
     for expected in [
         "Invalid HTTP Response: 503",
         "acme/api · ci.yml",
-        "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        "72d3162e-1",
+        "<span class=\"pill good\">arrived</span>",
         "did not come to its end",
     ] {
         assert!(page.contains(expected), "{expected} is missing in {page}");
     }
     assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
     let overview = site.send(as_admin(get("/admin"))).await.body;
-    assert!(overview.contains("1 missed webhook is asked for again"), "{overview}");
+    assert!(overview.contains("1 webhook was missed and is asked for again"), "{overview}");
     assert!(overview.contains("GitHub&#39;s delivery log cannot be read"), "{overview}");
 }
 

@@ -24,7 +24,11 @@ impl Group for Service {
     const HEADING: &'static str = "The service";
     const SETTINGS: &'static [Setting] = &[
         setting("GITHUB_APP_ID", "", "The App's id, from its settings page. Required"),
-        setting("GITHUB_APP_SLUG", "", "The App's name in URLs, which is its login without `[bot]`"),
+        setting(
+            "GITHUB_APP_SLUG",
+            "",
+            "The App's name in URLs: what `<slug>[bot]` causes starts nothing, except along a chain; unset: GitHub is asked",
+        ),
         setting("HOST", "127.0.0.1", "The IP address to listen on"),
         setting("PORT", "3000", "The port to listen on; 0 takes a free one"),
         setting("DATABASE_PATH", "dispatch.sqlite", "The SQLite database; made when it is not there"),
@@ -38,13 +42,26 @@ impl Group for Service {
         setting("DISPATCH_MAX_RETRIES", "2", "How often a call that certainly had no effect is repeated, 0 to 20"),
         setting("DISPATCH_RETRY_BASE_DELAY_MS", "200", "The first delay before repeating, 1 to 60000; it doubles"),
         setting(
+            "DISPATCH_SETTLE_SECONDS",
+            "300",
+            "How long GitHub may take to list a run that it started, 1 to 3600: only then a call in doubt counts as not done",
+        ),
+        setting(
             "ADMIN_IP_ALLOWLIST",
             "",
             "Addresses or networks (10.0.0.0/8) that may see /admin and /metrics, with the token; unset: any",
         ),
         setting("TRUSTED_PROXIES", "", "Addresses or networks whose X-Forwarded-For is believed; unset: none"),
-        setting("CREATE_ISSUES", "true", "Whether issues tell of what failed; no effect before reports exist"),
-        setting("RETENTION_DAYS", "90", "How long finished work is kept, 1 to 3650; no effect before clean-up exists"),
+        setting(
+            "CREATE_ISSUES",
+            "true",
+            "Whether an issue in the source repository tells of what failed, true or false",
+        ),
+        setting(
+            "RETENTION_DAYS",
+            "90",
+            "How long finished work is kept, at most 3650; more than MAX_EVENT_AGE and a week, so that nothing comes again",
+        ),
     ];
 }
 
@@ -56,6 +73,8 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) app_id: u64,
+    /// The login of the App's bot, made of its slug. None: GitHub is to be asked.
+    pub(crate) app_login: Option<Login>,
     pub(crate) private_key: SecretString,
     pub(crate) webhook_secrets: WebhookSecrets,
     pub(crate) admin_token: Option<SecretString>,
@@ -68,6 +87,9 @@ pub(crate) struct ServiceSettings {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) max_event_age: Duration,
     pub(crate) retry: RetryPolicy,
+    pub(crate) settle: Duration,
+    pub(crate) create_issues: bool,
+    pub(crate) retention: Duration,
 }
 
 impl ServiceSettings {
@@ -76,15 +98,14 @@ impl ServiceSettings {
     /// # Errors
     /// The first wrong one.
     pub(crate) fn read(settings: &Settings) -> Result<Self, SettingError> {
-        let _: Option<Login> = settings.parse("GITHUB_APP_SLUG", "an App's name in URLs")?;
-        let _: Option<bool> = settings.parse("CREATE_ISSUES", "`true` or `false`")?;
-        let _ = number(settings, "RETENTION_DAYS", 1, 3_650)?;
+        let max_event_age = age(settings)?.unwrap_or(Pipeline::DEFAULT_MAX_EVENT_AGE);
         Ok(Self {
             app_id: match settings.parse::<u64>("GITHUB_APP_ID", "an App's id, a number")? {
                 Some(id) if id > 0 => id,
                 Some(_) => return Err(wrong("GITHUB_APP_ID", "expected an App's id, a number, got `0`")),
                 None => return Err(missing("GITHUB_APP_ID", "the App's id, from its settings page")),
             },
+            app_login: app_login(settings)?,
             private_key: private_key()?,
             webhook_secrets: webhook_secrets()?,
             admin_token: admin_token()?,
@@ -95,8 +116,11 @@ impl ServiceSettings {
             log_level: log_level(settings)?,
             admin_networks: networks(settings, "ADMIN_IP_ALLOWLIST")?,
             trusted_proxies: networks(settings, "TRUSTED_PROXIES")?,
-            max_event_age: age(settings)?.unwrap_or(Pipeline::DEFAULT_MAX_EVENT_AGE),
+            max_event_age,
             retry: retry(settings)?,
+            settle: settle(settings)?,
+            create_issues: settings.parse("CREATE_ISSUES", "`true` or `false`")?.unwrap_or(true),
+            retention: retention(settings, max_event_age)?,
         })
     }
 }
@@ -107,6 +131,39 @@ fn retry(settings: &Settings) -> Result<RetryPolicy, SettingError> {
         max_retries: number(settings, "DISPATCH_MAX_RETRIES", 0, 20)?.unwrap_or(2),
         base_delay: Duration::from_millis(delay.into()),
     })
+}
+
+/// Bots are named after their App.
+fn app_login(settings: &Settings) -> Result<Option<Login>, SettingError> {
+    const NAME: &str = "GITHUB_APP_SLUG";
+    let Some(slug) = settings.text(NAME) else { return Ok(None) };
+    let expected = || wrong(NAME, format_args!("expected an App's name in URLs, got `{}`", slug.escape_debug()));
+    let plain = slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if !plain {
+        return Err(expected());
+    }
+    format!("{slug}[bot]").parse().map(Some).map_err(|_| expected())
+}
+
+fn settle(settings: &Settings) -> Result<Duration, SettingError> {
+    let seconds = number(settings, "DISPATCH_SETTLE_SECONDS", 1, 3_600)?;
+    Ok(seconds.map_or(Pipeline::DEFAULT_SETTLE, |seconds| Duration::from_secs(seconds.into())))
+}
+
+/// What could be delivered or asked for again must find that it was done already: an event counts for `MAX_EVENT_AGE`, and
+/// GitHub delivers again for up to a week (three days on github.com, seven on GitHub Enterprise Server).
+fn retention(settings: &Settings, max_event_age: Duration) -> Result<Duration, SettingError> {
+    const NAME: &str = "RETENTION_DAYS";
+    const DAY: u64 = 24 * 60 * 60;
+    let days = u64::from(number(settings, NAME, 1, 3_650)?.unwrap_or(90));
+    let least = (max_event_age.as_secs() + 7 * DAY) / DAY + 1;
+    if days < least {
+        return Err(wrong(
+            NAME,
+            format_args!("expected at least {least}, which is more than MAX_EVENT_AGE and a week, got `{days}`"),
+        ));
+    }
+    Ok(Duration::from_secs(days * DAY))
 }
 
 fn private_key() -> Result<SecretString, SettingError> {
@@ -204,22 +261,25 @@ fn number(settings: &Settings, name: &str, least: u32, most: u32) -> Result<Opti
     }
 }
 
-/// A whole number with a unit: `s`, `m`, `h` or `d`. At most 30 days: the keys of dispatches must outlive it.
+/// A whole number with a unit - `s`, `m`, `h` or `d` - in seconds.
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    let (count, unit) = text.split_at_checked(text.len().saturating_sub(1))?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    count.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// At most 30 days: the keys of dispatches must outlive it.
 fn age(settings: &Settings) -> Result<Option<Duration>, SettingError> {
     const NAME: &str = "MAX_EVENT_AGE";
     const MOST: u64 = 30 * 24 * 60 * 60;
     let Some(text) = settings.text(NAME) else { return Ok(None) };
-    let seconds = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(count, unit)| {
-        let unit = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return None,
-        };
-        count.parse::<u64>().ok()?.checked_mul(unit)
-    });
-    match seconds {
+    match seconds(text) {
         Some(seconds @ 1..=MOST) => Ok(Some(Duration::from_secs(seconds))),
         _ => Err(wrong(
             NAME,
@@ -281,6 +341,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_is_remembered_for_longer_than_it_can_come_again() {
+        const DAY: u64 = 86_400;
+        for (age, days, expected) in [
+            (DAY, "9", Some(9)),
+            (DAY, "8", None),
+            (DAY - 1, "8", Some(8)),
+            (30 * DAY, "37", None),
+            (30 * DAY, "38", Some(38)),
+            (30 * DAY, "3650", Some(3_650)),
+            (30 * DAY, "3651", None),
+            (1, "0", None),
+        ] {
+            let read = retention(&settings(&[("RETENTION_DAYS", days)]), Duration::from_secs(age)).ok();
+            assert_eq!(read, expected.map(|days| Duration::from_secs(days * DAY)), "{days} days, {age} s");
+        }
+    }
+
+    #[test]
+    fn a_bot_is_named_after_its_app() {
+        for (slug, expected) in [
+            ("dispatch", Some("dispatch[bot]")),
+            ("my-app-2", Some("my-app-2[bot]")),
+            ("dispatch[bot]", None),
+            ("my app", None),
+            ("a/b", None),
+        ] {
+            let read = app_login(&settings(&[("GITHUB_APP_SLUG", slug)])).ok().flatten();
+            assert_eq!(read.as_ref().map(Login::as_str), expected, "{slug}");
+        }
+    }
+
+    #[test]
     fn defaults_in_the_help_are_the_ones_in_force() {
         let defaults: Vec<_> = Service::SETTINGS.iter().map(|setting| (setting.name, setting.default)).collect();
         let (written, unset) = (settings(&defaults), settings(&[]));
@@ -288,5 +380,9 @@ mod tests {
         assert_eq!(api_url(&written).ok(), api_url(&unset).ok());
         assert_eq!(log_level(&written).ok(), log_level(&unset).ok());
         assert_eq!(retry(&written).ok(), retry(&unset).ok());
+        assert_eq!(settle(&written).ok(), Some(Pipeline::DEFAULT_SETTLE));
+        let age = Pipeline::DEFAULT_MAX_EVENT_AGE;
+        assert_eq!(retention(&written, age).ok(), retention(&unset, age).ok());
+        assert_eq!(written.text("CREATE_ISSUES"), Some("true"));
     }
 }
