@@ -177,7 +177,10 @@ impl Report {
     /// After an issue was opened and the answer is missing, it is not looked for sooner: GitHub's lists may be late.
     pub const OPENING_SETTLES: Duration = Duration::from_secs(60);
 
-    /// What an ending makes of a report; None where nothing is to be written: something worked that had not failed.
+    /// What an ending makes of a report; None where nothing is to be written.
+    ///
+    /// A report begins with the first dispatch of its workflow, whether it works or not: so it is known that the workflow
+    /// starts something. A delivery alone does not begin one: most workflows start nothing, and nobody misses anything.
     #[must_use]
     pub fn after(
         existing: Option<Self>,
@@ -186,24 +189,8 @@ impl Report {
         ending: Ending,
         now: Timestamp,
     ) -> Option<Self> {
-        match ending {
-            Ending::Failed { target, kind, message } => {
-                Some(Self::failed(existing, key, name, target, kind, message, now))
-            }
-            Ending::Worked { target } => existing.and_then(|report| report.worked(&target, now)),
-        }
-    }
-
-    fn failed(
-        existing: Option<Self>,
-        key: ReportKey,
-        name: Repository,
-        target: Option<Place>,
-        kind: FailureKind,
-        message: String,
-        now: Timestamp,
-    ) -> Self {
-        let mut report = existing.unwrap_or_else(|| Self {
+        let known = existing.is_some();
+        let report = existing.unwrap_or_else(|| Self {
             key,
             name: name.clone(),
             issue: None,
@@ -212,19 +199,35 @@ impl Report {
             due: None,
             attempts: 0,
         });
+        match ending {
+            Ending::Failed { target: None, .. } if !known => None,
+            Ending::Failed { target, kind, message } => Some(report.failed(name, target, kind, message, now)),
+            Ending::Worked { .. } if !known => Some(report),
+            Ending::Worked { target } => report.worked(&target, now),
+        }
+    }
+
+    fn failed(
+        mut self,
+        name: Repository,
+        target: Option<Place>,
+        kind: FailureKind,
+        message: String,
+        now: Timestamp,
+    ) -> Self {
         let message = message.chars().take(1_000).collect();
-        let known = report.failures.iter().position(|failure| failure.target == target);
-        let failure = match known.map(|at| report.failures.remove(at)) {
+        let known = self.failures.iter().position(|failure| failure.target == target);
+        let failure = match known.map(|at| self.failures.remove(at)) {
             Some(before) => Failure { kind, message, times: before.times.saturating_add(1), last_at: now, ..before },
             None => Failure { target, kind, message, times: 1, first_at: now, last_at: now },
         };
-        let first = report.failures.is_empty() && known.is_none();
-        report.failures.push(failure);
-        let too_many = report.failures.len().saturating_sub(Self::MAX_FAILURES);
-        report.failures.drain(..too_many);
-        report.name = name;
-        report.tell(if first { now } else { later(now, Self::GATHER) });
-        report
+        let first = self.failures.is_empty() && known.is_none();
+        self.failures.push(failure);
+        let too_many = self.failures.len().saturating_sub(Self::MAX_FAILURES);
+        self.failures.drain(..too_many);
+        self.name = name;
+        self.tell(if first { now } else { later(now, Self::GATHER) });
+        self
     }
 
     /// A target that works is not told about any more. So is that nothing could be decided: this was.

@@ -149,7 +149,7 @@ impl Pipeline {
         delivery.attempts = delivery.attempts.saturating_add(1);
         delivery.due = Some(until);
         let body = FactBody::DeliveryPutBack { delivery: delivery.summary(), until, error: error.clone() };
-        self.store_delivery(delivery, version, body, now).await?;
+        self.store_delivery(delivery, version, body, Vec::new(), now).await?;
         Ok(Planned::PutBack { until, error })
     }
 
@@ -165,7 +165,8 @@ impl Pipeline {
         (delivery.due, delivery.parked_at) = (None, Some(now));
         delivery.state = DeliveryState::Parked { reason, error: error.clone() };
         let body = FactBody::DeliveryParked { delivery: delivery.summary(), reason, error: error.clone() };
-        self.store_delivery(delivery, version, body, now).await?;
+        let told = self.report_writes_for_parked(&delivery, reason, now).await?;
+        self.store_delivery(delivery, version, body, told, now).await?;
         Ok(Planned::Parked { error })
     }
 
@@ -174,11 +175,13 @@ impl Pipeline {
         mut delivery: Delivery,
         version: u64,
         body: FactBody,
+        told: Vec<Write>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let fact = delivery.next_fact(now, body);
-        let write = Write { record: Record::Delivery(Box::new(delivery)), expected: Some(version) };
-        self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await
+        let mut writes = vec![Write { record: Record::Delivery(Box::new(delivery)), expected: Some(version) }];
+        writes.extend(told);
+        self.store.commit(Commit { writes, facts: vec![fact] }).await
     }
 
     /// When to read again what could not be read; None where asking again will not help.

@@ -7,15 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch_core::decide::Visibility;
 use dispatch_core::dispatch::{Dispatch, DispatchState, Search};
-use dispatch_core::pipeline::Reported;
+use dispatch_core::pipeline::{Pipeline, Reported};
 use dispatch_core::ports::github::{GitHubError, RateLimitReset, RepositoryRef};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_core::ports::store::{Commit, Queue, Record, StoreError, StorePort, Stored};
 use dispatch_core::reason::Reason;
 use dispatch_core::report::Report;
+use dispatch_core::testing::world::FaultKind;
 use futures_util::FutureExt;
 
-use crate::house::House;
+use crate::house::{DISPATCHES, House};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -489,20 +490,43 @@ fn an_issue_that_somebody_deleted_is_opened_anew_with_the_next_failure() {
 }
 
 #[test]
-fn a_delivery_that_was_given_up_is_told_without_details_until_a_dispatch_works() {
+fn what_github_refuses_is_told_from_the_webhook_to_the_issue_and_closed_with_the_next_run() {
     let reporting = Reporting::new();
-    let records = reporting.house.store.inner.records();
-    let delivery = records.into_iter().find_map(|record| match record {
-        Record::Delivery(delivery) if delivery.key == reporting.dispatch.delivery => Some(delivery),
-        _ => None,
-    });
-    let (delivery, now) = (delivery.unwrap(), reporting.house.now());
-    let writes = reporting.house.pipeline.report_writes_for_parked(&delivery, None, now).now_or_never().unwrap();
-    let commit = Commit { writes: writes.unwrap(), facts: Vec::new() };
-    reporting.house.store.commit(commit).now_or_never().unwrap().unwrap();
-    reporting.tell();
-    assert!(reporting.issue().body.contains("`it could not be decided what to start`"), "{}", reporting.issue().body);
-    reporting.ends(&TRIGGERED);
+    reporting.house.order("POST", DISPATCHES, FaultKind::status(422));
+    reporting.house.run();
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    assert!(reporting.issue().open && reporting.issue().body.contains("`octo-org/web`: `cd.yml`"));
+    reporting.house.run();
+    assert_eq!(reporting.house.started().len(), 1);
     reporting.tell();
     assert!(!reporting.issue().open);
+}
+
+#[test]
+fn a_delivery_that_was_given_up_is_told_without_details_until_a_dispatch_works() {
+    let reporting = Reporting::new();
+    reporting.house.complete_run();
+    reporting.house.deliver();
+    reporting.house.advance(Pipeline::DEFAULT_MAX_EVENT_AGE + MINUTE);
+    reporting.house.work();
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    let body = reporting.issue().body;
+    assert!(body.contains("Before any target was considered"), "{body}");
+    assert!(body.contains("`the event is too old to be wanted still`"), "{body}");
+    reporting.house.run();
+    assert_eq!(reporting.house.started().len(), 1);
+    reporting.tell();
+    assert!(!reporting.issue().open);
+}
+
+#[test]
+fn no_issue_is_opened_for_a_workflow_that_never_started_anything() {
+    let mut house = House::settled();
+    house.pipeline.guardrails.create_issues = true;
+    house.complete_run();
+    house.deliver();
+    house.advance(Pipeline::DEFAULT_MAX_EVENT_AGE + MINUTE);
+    house.work();
+    assert!(house.end_of_story().starts_with("parked"), "{}", house.story());
+    assert!(house.claim(Queue::Report).is_empty());
 }
