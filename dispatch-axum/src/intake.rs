@@ -1,14 +1,21 @@
-//! Reading bodies, so that a flood of unsigned ones cannot stop the signed ones.
+//! Reading bodies, so that a flood of unsigned ones cannot stop the signed ones, nor take all memory.
 //!
 //! Whether a body is signed is known only when all of it is there. So what strangers can make this process hold is
 //! bounded, and nobody holds a part of it for long:
 //!
-//! - Small bodies, which nearly all webhooks are, share a budget of bytes, charged as the bytes arrive. A connection that
-//!   promises much and sends nothing holds nothing. Where the budget is spent, the body that has been incomplete for the
-//!   longest time makes room: GitHub's are complete in no time, those of a flood stall.
-//! - Large bodies, and those that do not tell their size, take one of a few places before their first byte is read. They
-//!   queue for those among themselves and never for the budget of the small ones.
-//! - A body that is not complete in time is given up, and what it held is free again.
+//! | what | bound | who makes room for others |
+//! |---|---|---|
+//! | connections (`dispatch serve`) | 2,048 | the one that was silent for the longest time |
+//! | of them, from one address that is no trusted proxy | 256 | the same, among those of the address |
+//! | a request's head, and what is read ahead of a body, for each connection | 64 KiB | a head that takes 10 seconds is cut |
+//! | all bodies of up to 256 KiB | 64 MiB | the one that has been incomplete for the longest time |
+//! | all larger bodies, and those that do not tell their size | 100 MiB | the same |
+//! | one body | 25 MiB, 10 seconds | it is given up |
+//!
+//! Together at most 292 MiB, and an eighth of the bodies more while they grow. Bytes are charged as they arrive: who
+//! promises much and sends nothing holds nothing. Whose body makes room is answered with 503. GitHub's are complete in no
+//! time, those of a flood stall; and nearly all of GitHub's are small (a `workflow_run` has about 20 KB), for which large
+//! ones never compete. What waits in the store's queue was signed, or is one of those bodies.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,24 +31,29 @@ use tokio::time::{Instant, timeout_at};
 /// The largest body that is read, in bytes: GitHub's limit of 25 MB for a payload ("Webhook events and payloads").
 pub const MAX_BODY: usize = 25 * 1024 * 1024;
 
-/// Up to here a body is small. Payloads of `workflow_run` have about 20 KB.
+/// Up to here a body is small.
 const SMALL: u64 = 256 * 1024;
 /// All small bodies together, in bytes.
 const SMALL_BUDGET: usize = 64 * 1024 * 1024;
-/// How many large bodies at a time: 100 MiB at most.
-const LARGE_PLACES: usize = 4;
+/// All other bodies together, in bytes.
+const LARGE_BUDGET: usize = 4 * MAX_BODY;
 /// How long a body may take. GitHub itself gives up a delivery after 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The bounds, shared by all requests.
 pub(crate) struct Intake {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    incomplete: Mutex<Incomplete>,
+    small: Pool,
+    large: Pool,
     patience: Duration,
 }
 
-/// The small bodies that are being read, in the order in which they began.
+/// Bodies that share a budget of bytes.
+struct Pool {
+    budget: Arc<Semaphore>,
+    incomplete: Mutex<Incomplete>,
+}
+
+/// The bodies that are being read, in the order in which they began.
 #[derive(Default)]
 struct Incomplete {
     begun: u64,
@@ -54,16 +66,16 @@ struct Held {
     give_up: oneshot::Sender<()>,
 }
 
-/// A small body while it is being read.
+/// A body while it is being read.
 struct Reading<'a> {
-    intake: &'a Intake,
+    pool: &'a Pool,
     number: u64,
     given_up: oneshot::Receiver<()>,
 }
 
 impl Default for Intake {
     fn default() -> Self {
-        Self::new(SMALL_BUDGET, PATIENCE)
+        Self::new(SMALL_BUDGET, LARGE_BUDGET, PATIENCE)
     }
 }
 
@@ -87,43 +99,41 @@ pub(crate) enum IntakeError {
 }
 
 impl Intake {
-    fn new(small_budget: usize, patience: Duration) -> Self {
-        Self {
-            small: Arc::new(Semaphore::new(small_budget)),
-            large: Arc::new(Semaphore::new(LARGE_PLACES)),
-            incomplete: Mutex::default(),
-            patience,
-        }
+    fn new(small_budget: usize, large_budget: usize, patience: Duration) -> Self {
+        Self { small: Pool::new(small_budget), large: Pool::new(large_budget), patience }
     }
 
     /// Reads a body whole, or not at all.
     pub(crate) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, IntakeError> {
         fits(headers, &body)?;
-        let size = body.size_hint();
+        let is_small = body.size_hint().exact().is_some_and(|size| size <= SMALL);
+        let pool = if is_small { &self.small } else { &self.large };
         let deadline = Instant::now() + self.patience;
-        let mut bytes = Vec::new();
+        let mut reading = pool.begin();
         let mut stream = body.into_data_stream();
-        if size.exact().is_some_and(|size| size <= SMALL) {
-            let mut reading = self.begin();
-            let mut held = None;
-            while let Some(chunk) = reading.unless_given_up(next(&mut stream, deadline)).await?? {
-                let more = reading.take(chunk.len(), deadline).await?;
-                match &mut held {
-                    None => held = Some(more),
-                    Some(held) => held.merge(more),
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            return Ok(Received { bytes, _held: held });
-        }
-        let held = Some(take(&self.large, 1, deadline).await?);
-        while let Some(chunk) = next(&mut stream, deadline).await? {
+        let (mut bytes, mut held) = (Vec::new(), None::<OwnedSemaphorePermit>);
+        while let Some(chunk) = reading.unless_given_up(next(&mut stream, deadline)).await?? {
             if bytes.len() + chunk.len() > MAX_BODY {
                 return Err(IntakeError::TooLarge);
+            }
+            let more = reading.take(chunk.len(), deadline).await?;
+            match &mut held {
+                None => held = Some(more),
+                Some(held) => held.merge(more),
+            }
+            if bytes.capacity() - bytes.len() < chunk.len() {
+                // Not twice as much, as a vector grows by itself: what is held is what is charged, or little more.
+                bytes.reserve_exact(chunk.len().max(bytes.len() / 8));
             }
             bytes.extend_from_slice(&chunk);
         }
         Ok(Received { bytes, _held: held })
+    }
+}
+
+impl Pool {
+    fn new(budget: usize) -> Self {
+        Self { budget: Arc::new(Semaphore::new(budget)), incomplete: Mutex::default() }
     }
 
     fn begin(&self) -> Reading<'_> {
@@ -132,7 +142,7 @@ impl Intake {
         incomplete.begun += 1;
         let number = incomplete.begun;
         incomplete.bodies.insert(number, Held { bytes: 0, give_up });
-        Reading { intake: self, number, given_up }
+        Reading { pool: self, number, given_up }
     }
 
     fn incomplete(&self) -> MutexGuard<'_, Incomplete> {
@@ -144,11 +154,11 @@ impl Intake {
 impl Reading<'_> {
     /// Takes a part of the budget. Where there is not enough, others that have been incomplete for longer make room.
     async fn take(&mut self, count: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, IntakeError> {
-        if self.intake.small.available_permits() < count {
-            self.intake.incomplete().make_room(count, self.number);
+        if self.pool.budget.available_permits() < count {
+            self.pool.incomplete().make_room(count, self.number);
         }
-        let taken = self.unless_given_up(take(&self.intake.small, count, deadline)).await??;
-        if let Some(held) = self.intake.incomplete().bodies.get_mut(&self.number) {
+        let taken = self.unless_given_up(take(&self.pool.budget, count, deadline)).await??;
+        if let Some(held) = self.pool.incomplete().bodies.get_mut(&self.number) {
             held.bytes += count;
         }
         Ok(taken)
@@ -164,7 +174,7 @@ impl Reading<'_> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.intake.incomplete().bodies.remove(&self.number);
+        self.pool.incomplete().bodies.remove(&self.number);
     }
 }
 
@@ -246,7 +256,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn small_bodies_wait_for_their_budget_and_get_it_back() {
-        let intake = Arc::new(Intake::new(10, PATIENCE));
+        let intake = Arc::new(Intake::new(10, 10, PATIENCE));
         let first = intake.receive(&HeaderMap::new(), Body::from("12345678")).await.unwrap();
         let waiting = tokio::spawn({
             let intake = Arc::clone(&intake);
@@ -263,5 +273,59 @@ mod tests {
         let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1024 * 1024]));
         let result = Intake::default().receive(&HeaderMap::new(), Body::from_stream(chunks)).await;
         assert_eq!(result.err(), Some(IntakeError::TooLarge));
+    }
+
+    /// A body that does not tell its size, sends so many parts of 1 MiB, and stalls.
+    fn stalling(parts: usize) -> Body {
+        let sent = futures_util::stream::iter(0..parts).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024 * 1024]));
+        Body::from_stream(sent.chain(futures_util::stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_that_stall_make_room_for_one_that_is_complete() {
+        let intake = Arc::new(Intake::default());
+        let mut flood = Vec::new();
+        for _ in 0..40 {
+            let intake = Arc::clone(&intake);
+            flood.push(tokio::spawn(async move { intake.receive(&HeaderMap::new(), stalling(24)).await.err() }));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let held = LARGE_BUDGET - intake.large.budget.available_permits();
+        assert!(held > 90 * 1024 * 1024, "all places are taken: {held}");
+        let started = Instant::now();
+        let large = Body::from(vec![b' '; 20 * 1024 * 1024]);
+        let received = intake.receive(&HeaderMap::new(), large).await.unwrap();
+        assert_eq!(received.bytes.len(), 20 * 1024 * 1024);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        drop(received);
+        for one in flood {
+            assert!(matches!(one.await.unwrap(), Some(IntakeError::TooSlow | IntakeError::Busy)));
+        }
+        assert_eq!(intake.large.budget.available_permits(), LARGE_BUDGET, "all of it is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_the_budget_is_ever_held() {
+        let intake = Arc::new(Intake::new(10, 4 * 1024 * 1024, PATIENCE));
+        let all: Vec<_> = (0..20)
+            .map(|_| {
+                let intake = Arc::clone(&intake);
+                tokio::spawn(async move { intake.receive(&HeaderMap::new(), stalling(3)).await.err() })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let waiting: Vec<_> = all.iter().map(|one| one.is_finished()).collect();
+        assert!(waiting.iter().filter(|finished| !**finished).count() <= 3, "the others gave up what they held");
+        for one in all {
+            assert!(one.await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_grows_is_held_in_little_more_than_its_size() {
+        let parts = futures_util::stream::iter(0..800).map(|_| Ok::<_, std::io::Error>(vec![b' '; 16 * 1024]));
+        let received = Intake::default().receive(&HeaderMap::new(), Body::from_stream(parts)).await.unwrap();
+        assert_eq!(received.bytes.len(), 800 * 16 * 1024);
+        assert!(received.bytes.capacity() <= received.bytes.len() * 9 / 8 + 16 * 1024);
     }
 }

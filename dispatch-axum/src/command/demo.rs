@@ -33,7 +33,7 @@ use self::narrator::Narrator;
 use self::screen::{Screen, Style};
 use self::story::{Act, acts};
 use super::Failure;
-use super::server::Server;
+use super::server::{ConnectionLimits, Server};
 
 /// Arguments of `dispatch demo`.
 #[derive(Debug, clap::Args)]
@@ -114,7 +114,7 @@ impl Stage {
             .admin_token(token.clone().into())
             .metrics(telemetry::install().map_err(Failure::work)?);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let server = Server::start(listener, pipeline.clone(), service)?;
+        let server = Server::start(listener, pipeline.clone(), service, ConnectionLimits::new(Vec::new()))?;
         let stage = Self { emulator, pipeline, server, token, folder };
         stage.emulator.set_webhook_url(&stage.webhook_url());
         Ok(stage)

@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Failure;
-use super::server::{GRACE, Server};
+use super::server::{ConnectionLimits, GRACE, Server};
 use super::settings::{Flags, Limits, Service, ServiceSettings, wrong};
 
 /// Policy files that are remembered: more than most organisations have repositories.
@@ -87,10 +87,10 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)
         .admin_token(admin_token(settings.admin_token)?)
         .admin_ip_allowlist(settings.admin_networks)
-        .trusted_proxies(settings.trusted_proxies)
+        .trusted_proxies(settings.trusted_proxies.clone())
         .github_url(pages(&settings.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
-    let server = Server::start(listener, pipeline, surface)?;
+    let server = Server::start(listener, pipeline, surface, ConnectionLimits::new(settings.trusted_proxies))?;
     let options = MaintenanceOptions { retention: settings.retention, ..MaintenanceOptions::default() };
     let maintenance = Maintenance::start(store, options);
     tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");

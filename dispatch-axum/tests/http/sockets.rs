@@ -110,3 +110,28 @@ async fn a_login_that_never_ends_or_is_far_too_long_holds_nothing() {
         assert!(answer.starts_with(expected), "{length}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn flooding_with_large_unsigned_bodies_that_stall_does_not_stop_a_large_signed_one() {
+    let site = Site::new();
+    let address = serve(&site).await;
+    let head = format!(
+        "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256={}\r\nContent-Length: 26214400\r\n\r\n",
+        "0".repeat(64)
+    );
+    let stalled = [head.as_bytes(), &vec![b' '; 20 * 1024 * 1024]].concat();
+    let mut flood = Vec::new();
+    for _ in 0..12 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Cannot end where the service reads no more.
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&stalled)).await;
+        flood.push(stream);
+    }
+    let mut large = push("main");
+    large.resize(2 * 1024 * 1024, b' ');
+    let answer = tokio::time::timeout(Duration::from_secs(5), talk(address, &signed(&large))).await;
+    assert!(answer.expect("answered while the flood stalls").starts_with("HTTP/1.1 202"));
+    let answer = tokio::time::timeout(Duration::from_secs(5), talk(address, &signed(&push("small")))).await;
+    assert!(answer.expect("a small one as well").starts_with("HTTP/1.1 202"));
+    drop(flood);
+}
