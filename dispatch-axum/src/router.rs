@@ -18,7 +18,7 @@ use crate::{admin, health, telemetry, webhook};
 /// |---|---|---|
 /// | `POST /webhooks/github` | GitHub's signature | 202 once the delivery is durable |
 /// | `GET /health` | | `{"status":"ok"}` while the process serves |
-/// | `GET /ready` | | 200 while the store answers, else 503 |
+/// | `GET /ready` | | 200 while the store answers and takes writes, else 503 |
 /// | `GET /version` | | name and version |
 /// | `GET /metrics` | `Authorization: Bearer <admin token>` | Prometheus text |
 /// | `/admin` | a login with the admin token, or the bearer | the dashboard |

@@ -13,13 +13,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
 use crate::client::ClientRules;
+use crate::health::Writes;
 use crate::intake::Intake;
+use crate::telemetry::SecretsInUse;
 
 /// The HTTP surface before it is a router. What is not set is closed: without an admin token nobody gets in.
 pub struct Service {
     pub(crate) pipeline: Pipeline,
     pub(crate) secrets: WebhookSecrets,
     pub(crate) intake: Intake,
+    pub(crate) writes: Writes,
+    pub(crate) secrets_in_use: SecretsInUse,
     pub(crate) admin: Option<Admin>,
     pub(crate) clients: ClientRules,
     pub(crate) on_work: Arc<dyn Fn(Queue) + Send + Sync>,
@@ -37,6 +41,8 @@ impl Service {
             pipeline,
             secrets,
             intake: Intake::default(),
+            writes: Writes::default(),
+            secrets_in_use: SecretsInUse::default(),
             admin: None,
             clients: ClientRules::default(),
             on_work: Arc::new(|_| ()),

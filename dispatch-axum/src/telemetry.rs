@@ -3,16 +3,20 @@
 //! | metric | labels |
 //! |---|---|
 //! | [`WEBHOOKS`] | `event`: GitHub's name, or `other`, or `unknown`; `outcome`: what was answered |
-//! | [`SECRET_MATCHED`] | `position`: which of the webhook secrets; watch it while one is replaced |
+//! | [`SECRET_MATCHED`] | `position`: which of the secrets: 0 the whole setting, 1 the first of a list |
 //! | [`REQUEST_SECONDS`] | `route`, `method`, `status` |
 //! | [`LOGINS`] | `outcome`: `accepted`, `wrong`, `too_many` |
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
+use dispatch_core::Timestamp;
+use jiff::SignedDuration;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 /// Webhooks, by event and outcome.
@@ -61,8 +65,39 @@ pub(crate) fn webhook(event: Option<&str>, outcome: &'static str) {
     metrics::counter!(WEBHOOKS, "event" => known_event(event), "outcome" => outcome).increment(1);
 }
 
-pub(crate) fn secret_matched(position: usize) {
-    metrics::counter!(SECRET_MATCHED, "position" => position.to_string()).increment(1);
+/// Which of several webhook secrets are in use. Every one of a list but its first is being replaced: who does that wants to
+/// know when nobody signs with it any more.
+#[derive(Debug, Default)]
+pub(crate) struct SecretsInUse {
+    told: Mutex<BTreeMap<usize, Timestamp>>,
+}
+
+impl SecretsInUse {
+    /// At most once within this time the log says that a secret is in use.
+    const TELL_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+    /// A signature was right with the secret at this position: 0 is the whole setting, 1 the first of a list.
+    pub(crate) fn matched(&self, position: usize, now: Timestamp) {
+        metrics::counter!(SECRET_MATCHED, "position" => position.to_string()).increment(1);
+        if position > 1 && self.is_to_be_told(position, now) {
+            tracing::warn!(
+                position,
+                "a webhook was signed with another secret than the first one of GITHUB_WEBHOOK_SECRET; keep it until \
+                 this is no longer said"
+            );
+        }
+    }
+
+    fn is_to_be_told(&self, position: usize, now: Timestamp) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back does not make it silent.
+        let recently = |at: &Timestamp| now.duration_since(*at).abs() < Self::TELL_EVERY;
+        let is_to_be_told = !told.get(&position).is_some_and(recently);
+        if is_to_be_told {
+            told.insert(position, now);
+        }
+        is_to_be_told
+    }
 }
 
 pub(crate) fn login(outcome: &'static str) {
@@ -122,5 +157,15 @@ mod tests {
         assert_eq!(known_event(Some("x-1")), "other");
         assert_eq!(known_event(None), "unknown");
         assert_eq!(known_method(&Method::from_bytes(b"BREW").unwrap()), "other");
+    }
+
+    #[test]
+    fn a_secret_that_is_being_replaced_is_told_once_an_hour() {
+        let in_use = SecretsInUse::default();
+        let minute = |n: i64| Timestamp::constant(1_800_000_000 + n * 60, 0);
+        let told: Vec<_> = (0..=130).filter(|n| in_use.is_to_be_told(2, minute(*n))).collect();
+        assert_eq!(told, [0, 60, 120]);
+        assert!(in_use.is_to_be_told(3, minute(130)), "each secret for itself");
+        assert!(in_use.is_to_be_told(2, minute(0)), "also when the clock was set back");
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn receive(State(service): State<Arc<Service>>, headers: Header
     let event = text(&headers, "x-github-event");
     let (outcome, answer) = match accept(&service, &headers, event, body).await {
         Ok(receipt) => {
-            telemetry::secret_matched(receipt.secret);
+            service.secrets_in_use.matched(receipt.secret, (service.clock)());
             if matches!(receipt.outcome, ReceiptOutcome::Accepted(_)) {
                 (service.on_work)(Queue::Plan);
             }
@@ -44,7 +44,16 @@ async fn accept(service: &Service, headers: &HeaderMap, event: Option<&str>, bod
     let received = service.intake.receive(headers, body).await?;
     let delivery = text(headers, "x-github-delivery");
     let request = WebhookRequest { signature, event, delivery, body: &received.bytes };
-    let receipt = service.pipeline.ingress(&service.secrets, request, (service.clock)()).await?;
+    let receipt = service.pipeline.ingress(&service.secrets, request, (service.clock)()).await;
+    match &receipt {
+        Ok(Receipt { outcome: ReceiptOutcome::Accepted(_) | ReceiptOutcome::Noted(_), .. }) => {
+            service.writes.note(true)
+        }
+        Err(IngressError::Store(_)) => service.writes.note(false),
+        // Nothing was written.
+        Ok(_) | Err(_) => {}
+    }
+    let receipt = receipt?;
     match &receipt.outcome {
         ReceiptOutcome::Accepted(key) => tracing::info!(delivery = %key.id, event, "webhook accepted"),
         ReceiptOutcome::Noted(key) => tracing::info!(delivery = %key.id, event, "webhook noted"),

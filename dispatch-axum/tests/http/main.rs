@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod disk;
 mod github_facts;
 mod organisation;
 mod sockets;

@@ -41,6 +41,7 @@ pub(crate) struct Store {
 impl Store {
     const UNAVAILABLE: u8 = 1;
     const PANICKING: u8 = 2;
+    const READ_ONLY: u8 = 3;
 
     fn check(&self) -> Result<(), StoreError> {
         match self.mood.load(Ordering::SeqCst) {
@@ -55,6 +56,9 @@ impl Store {
 impl StorePort for Store {
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         self.check()?;
+        if self.mood.load(Ordering::SeqCst) == Self::READ_ONLY {
+            return Err(StoreError::Unavailable("the disk is <full>".to_owned()));
+        }
         self.rehearsal.store().commit(commit).await
     }
 
@@ -111,7 +115,16 @@ impl Site {
         Self::with(World::new(now()), |service| service)
     }
 
+    /// With these webhook secrets, as `GITHUB_WEBHOOK_SECRET` has them.
+    pub(crate) fn with_secrets(secrets: &str) -> Self {
+        Self::build(World::new(now()), secrets.parse().unwrap(), |service| service)
+    }
+
     pub(crate) fn with(world: World, configure: impl FnOnce(Service) -> Service) -> Self {
+        Self::build(world, secrets(), configure)
+    }
+
+    fn build(world: World, secrets: WebhookSecrets, configure: impl FnOnce(Service) -> Service) -> Self {
         let settings = [("OWNER_ALLOWLIST".to_owned(), "*".to_owned())].into();
         let guardrails = Guardrails::from_settings(&settings).unwrap();
         let rehearsal = Rehearsal::new(world, guardrails.clone()).unwrap();
@@ -127,7 +140,7 @@ impl Site {
         };
         let woken = Arc::new(Mutex::new(Vec::new()));
         let wake = Arc::clone(&woken);
-        let service = Service::new(pipeline, secrets())
+        let service = Service::new(pipeline, secrets)
             .admin_token(TOKEN.into())
             .clock(now)
             .on_work(Arc::new(move |queue| wake.lock().unwrap().push(queue)));
@@ -136,6 +149,11 @@ impl Site {
 
     pub(crate) fn break_store(&self) {
         self.store.mood.store(Store::UNAVAILABLE, Ordering::SeqCst);
+    }
+
+    /// From now on the store only answers.
+    pub(crate) fn break_writes(&self) {
+        self.store.mood.store(Store::READ_ONLY, Ordering::SeqCst);
     }
 
     pub(crate) fn panic_in_store(&self) {

@@ -1,8 +1,10 @@
 //! "Bad input, what it gets", line by line.
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
-use dispatch_core::ports::store::Queue;
+use dispatch_core::ports::store::{Queue, Record};
 
 use crate::support::{ID, Site, get, push, secrets, webhook, with_header};
 
@@ -204,4 +206,72 @@ async fn health_readiness_and_version_are_for_everybody() {
     site.break_store();
     assert_eq!(site.send(get("/health")).await.status, 200);
     assert_eq!(site.send(get("/ready")).await.line(), r#"503 {"status":"the store does not answer"}"#);
+}
+
+#[tokio::test]
+async fn after_a_webhook_that_could_not_be_stored_readiness_is_found_out_by_writing() {
+    let site = Site::new();
+    site.break_writes();
+    assert_eq!(site.send(get("/ready")).await.status, 200, "reads work, and nobody has tried to write");
+    assert_eq!(site.send(webhook("push", push("main"))).await.status, 503);
+    assert_eq!(site.send(get("/ready")).await.line(), r#"503 {"status":"the store takes no writes"}"#);
+    assert_eq!(site.send(get("/health")).await.status, 200);
+    site.mend_store();
+    assert_eq!(site.send(get("/ready")).await.line(), r#"200 {"status":"ready"}"#);
+    let probes = || site.rehearsal.store().records().iter().filter(|record| matches!(record, Record::Probe(_))).count();
+    assert_eq!(probes(), 1);
+    assert_eq!(site.send(webhook("push", push("main"))).await.status, 202);
+    site.break_writes();
+    assert_eq!(site.send(get("/ready")).await.status, 200, "it was ready, and a question about that writes nothing");
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_malformed_or_unsigned_says_nothing_about_the_store() {
+    let site = Site::new();
+    site.break_writes();
+    let unsigned = with_header(webhook("push", push("main")), "x-hub-signature-256", &format!("sha256={:064}", 0));
+    assert_eq!(site.send(unsigned).await.status, 401);
+    assert_eq!(site.send(webhook("push", "{")).await.status, 400);
+    assert_eq!(site.send(get("/ready")).await.status, 200);
+    assert_eq!(site.send(webhook("push", push("main"))).await.status, 503);
+    assert_eq!(site.send(webhook("push", "{")).await.status, 400);
+    assert_eq!(site.send(get("/ready")).await.status, 503, "what stored nothing does not say that it works again");
+}
+
+/// What was logged while this lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_signed_with_a_secret_that_is_being_replaced_is_accepted_and_told_once_by_its_position() {
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _logging = tracing::subscriber::set_default(lines);
+    let both = ["a new secret", "the webhook secret"].join(",");
+    let site = Site::with_secrets(&both);
+    let told = || {
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("secret\",") && !text.contains("a new secret"), "no secret is in the log: {text}");
+        text.lines().filter(|line| line.contains("WARN") && line.contains("position=2")).count()
+    };
+    let new: dispatch_core::webhook::WebhookSecrets = "a new secret".parse().unwrap();
+    let with_the_new = with_header(webhook("push", push("main")), "x-hub-signature-256", &new.sign(&push("main")));
+    assert_eq!(site.send(with_the_new).await.status, 202);
+    assert_eq!(told(), 0, "the first secret is the one to use");
+    for _ in 0..5 {
+        assert_eq!(site.send(webhook("push", push("release"))).await.status, 202);
+    }
+    assert_eq!(told(), 1);
 }
