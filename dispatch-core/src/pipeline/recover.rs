@@ -55,7 +55,7 @@ impl Pipeline {
         let mut promised = look.recovery.clone();
         due.iter().for_each(|attempt| promised.ask(&attempt.delivery, now, next));
         let Some(version) = self.store_recovery(&promised, version).await? else {
-            look.outcome.elsewhere = true;
+            (look.outcome.elsewhere, look.outcome.complete) = (true, false);
             return Ok(look.ends());
         };
         for attempt in due {

@@ -463,7 +463,8 @@ fn who_finds_that_somebody_else_looks_stops_quietly() {
     recovering.lose_run();
     let (busy, now) = (Busy(&recovering), recovering.house.now());
     let outcome = recovering.house.pipeline.recover(&busy, RecoverOptions::default(), now).now_or_never().unwrap();
-    assert!(outcome.unwrap().elsewhere);
+    let outcome = outcome.unwrap();
+    assert!(outcome.elsewhere && !outcome.complete, "what was not stored was not looked at");
     assert_eq!(recovering.redelivered(), 0);
 }
 
