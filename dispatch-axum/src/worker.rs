@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use dispatch_core::Timestamp;
 use dispatch_core::delivery::Delivery;
 use dispatch_core::dispatch::{Dispatch, DispatchState};
-use dispatch_core::pipeline::{Pipeline, Planned, Reported};
+use dispatch_core::pipeline::{Pipeline, Planned, Reported, Revoked};
 use dispatch_core::ports::store::{Claim, Queue, Record, Stored};
 use dispatch_core::ports::{IssuePort, StoreError};
 use dispatch_core::report::Report;
+use dispatch_core::revocation::Revocation;
 use futures_util::FutureExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -268,6 +269,7 @@ impl Work {
         let began = Instant::now();
         let (stage, result) = match item.record {
             Record::Delivery(delivery) => ("plan", self.plan(*delivery, item.version).await),
+            Record::Revocation(revocation) => ("revoke", self.revoke(*revocation, item.version).await),
             Record::Dispatch(dispatch) => ("dispatch", self.dispatch(*dispatch, item.version).await),
             Record::Report(report) => ("report", self.report(*report, item.version).await),
             other => {
@@ -313,6 +315,17 @@ impl Work {
                 "parked"
             }
         })
+    }
+
+    async fn revoke(&self, revocation: Revocation, version: u64) -> Result<&'static str, StoreError> {
+        let Revoked { cancelled, more } = self.pipeline.revoke(revocation, version, Timestamp::now()).await?;
+        if cancelled > 0 {
+            tracing::warn!(cancelled, "the App lost access where dispatches waited");
+        }
+        if more {
+            self.lane.wake.notify_one();
+        }
+        Ok(if more { "continued" } else { "revoked" })
     }
 
     async fn dispatch(&self, dispatch: Dispatch, version: u64) -> Result<&'static str, StoreError> {
@@ -398,6 +411,12 @@ fn span(record: &Record) -> tracing::Span {
         Record::Report(report) => {
             tracing::info_span!("report", repository = %report.name, workflow = %report.key.workflow)
         }
+        Record::Revocation(revocation) => tracing::info_span!(
+            "revoke",
+            delivery = %revocation.key.id,
+            installation = %revocation.lost.installation,
+            account = revocation.lost.account.as_str(),
+        ),
         _ => tracing::Span::none(),
     }
 }

@@ -5,10 +5,13 @@
 //! |---|---|---|
 //! | [`Pipeline::ingress`] | a signed body | a [`Delivery`](crate::delivery::Delivery), or nothing |
 //! | [`Pipeline::plan`] | a delivery | its plan, and a [`Dispatch`] for each allowed target that nobody claimed before |
+//! | [`Pipeline::revoke`] | a [`Revocation`](crate::revocation::Revocation) | each dispatch that it cancels, then how far it got |
 //! | [`Pipeline::dispatch`] | a dispatch | first that the call begins, then GitHub's answer |
 //! | [`Pipeline::report`] | what is to be told about failures | that it was told |
 //!
 //! [`Pipeline::recover`] is no stage: it looks for what never came to the first one.
+//!
+//! What was given up waits for the operator: [`Pipeline::retry_parked`], [`Pipeline::drop_parked`].
 //!
 //! Every commit carries the [facts](crate::fact) that tell of it. A commit that comes too late - the lease ran out, and
 //! somebody else went on - conflicts, and changes nothing.
@@ -17,14 +20,18 @@ mod dispatch;
 mod ingress;
 mod look;
 mod lookup;
+mod parked;
 mod plan;
 mod recover;
 mod report;
+mod revoke;
 mod settle;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::parked::ParkedOutcome;
+pub use self::revoke::Revoked;
 use crate::Timestamp;
 use crate::decide::Plan;
 use crate::delivery::DeliveryKey;
@@ -85,8 +92,8 @@ pub struct Receipt {
 /// What became of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptOutcome {
-    /// It is durable, and will be decided about. Also when it was known but had been given up: delivering it again is how
-    /// somebody acts on it.
+    /// It is durable, and will be decided about, or what it revokes will be cancelled. Also when it was known but had been
+    /// given up: delivering it again is how somebody acts on it.
     Accepted(DeliveryKey),
     /// It is durable, and there is nothing to decide.
     Noted(DeliveryKey),

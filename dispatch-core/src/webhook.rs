@@ -1,20 +1,25 @@
 //! GitHub's bytes: is the signature right, and what do they say.
 
+mod access;
 mod payload;
 mod signature;
 
 use serde::Deserialize;
 
+use self::access::AccessPayload;
 use self::payload::{PushPayload, Text, WorkflowRunPayload};
 pub use self::signature::{SecretsError, SignatureError, WebhookSecrets};
 use crate::event::Event;
 use crate::quote::quote;
+use crate::revocation::AccessLost;
 
 /// What a webhook says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Webhook {
     /// Something that is kept.
     Event(Box<Event>),
+    /// The App lost access somewhere. It never starts anything.
+    AccessLost(Box<AccessLost>),
     /// An event or an action that means nothing here. GitHub adds new ones at any time: they are answered and ignored.
     Ignored {
         /// The action, where the body has one of at most 100 characters.
@@ -50,6 +55,7 @@ pub fn parse(event: &str, body: &[u8]) -> Result<Webhook, WebhookError> {
     let webhook = match event {
         "workflow_run" => workflow_run(body),
         "push" => push(body),
+        "installation" | "installation_repositories" => access(event, body),
         _ => any(body),
     };
     webhook.map_err(|problem| WebhookError::Malformed {
@@ -75,6 +81,21 @@ fn push(body: &str) -> Result<Webhook, String> {
     Ok(Webhook::Event(Box::new(payload.into_event()?)))
 }
 
+fn access(event: &str, body: &str) -> Result<Webhook, String> {
+    match serde_json::from_str::<AccessPayload<'_>>(body) {
+        Ok(payload) => match AccessPayload::takes_away(event, payload.action()) {
+            Some(lost) => Ok(Webhook::AccessLost(Box::new(lost(payload)?))),
+            None => any(body),
+        },
+        Err(error) => match any(body)? {
+            Webhook::Ignored { action: Some(action) } if AccessPayload::takes_away(event, &action).is_none() => {
+                any(body)
+            }
+            _ => Err(error.to_string()),
+        },
+    }
+}
+
 /// A payload that means nothing here: it is JSON, and may have an action.
 fn any(body: &str) -> Result<Webhook, String> {
     #[derive(Deserialize)]
@@ -93,6 +114,8 @@ mod tests {
 
     use super::*;
     use crate::event::{Conclusion, EventKind, Head, Push, WorkflowRun};
+    use crate::name::RepositoryId;
+    use crate::revocation::Extent;
 
     const SHA: &str = "3484a3fb816e0859fd6e1cea078d76385ff50625";
 
@@ -134,7 +157,7 @@ mod tests {
     fn event(name: &str, body: &Value) -> Event {
         match parse(name, body.to_string().as_bytes()).unwrap() {
             Webhook::Event(event) => *event,
-            Webhook::Ignored { action } => panic!("ignored: {action:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -180,6 +203,7 @@ mod tests {
               "head_branch": "main",
               "head_sha": "3484a3fb816e0859fd6e1cea078d76385ff50625",
               "head": "same_repository",
+              "actor": null,
               "url": "https://github.com/acme/api/actions/runs/30433642000",
               "started_at": "2026-01-02T03:04:05Z",
               "updated_at": "2026-01-02T03:05:06Z"
@@ -218,7 +242,7 @@ mod tests {
     fn a_fork_is_recognised_by_its_id_and_never_by_its_name() {
         let cases = [
             (json!({ "id": 11, "full_name": "somebody/renamed" }), Head::SameRepository),
-            (json!({ "id": 12, "full_name": "acme/api" }), Head::Fork(crate::name::RepositoryId(12))),
+            (json!({ "id": 12, "full_name": "acme/api" }), Head::Fork(RepositoryId(12))),
             (json!({ "full_name": "acme/api" }), Head::Unknown),
             (Value::Null, Head::Unknown),
         ];
@@ -337,5 +361,71 @@ mod tests {
         the body is not a `workflow_run` payload: `repository.full_name`: `a/\u{60}\u{a}` is not a repository as `owner/name`
         the body is not a `workflow_run` payload: `repository` is missing
         "#);
+    }
+
+    fn lost(name: &str, body: &Value) -> AccessLost {
+        match parse(name, body.to_string().as_bytes()).unwrap() {
+            Webhook::AccessLost(lost) => *lost,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn access_body(action: &str) -> Value {
+        json!({
+            "action": action,
+            "installation": { "id": 5, "account": { "login": "Acme" }, "created_at": 1_700_000_000 },
+            "repositories_removed": [{ "id": 11, "full_name": "acme/api" }, { "id": 12 }, {}],
+        })
+    }
+
+    #[test]
+    fn a_lost_installation_is_all_of_its_account_and_a_lost_repository_is_its_id() {
+        for action in ["deleted", "suspend"] {
+            let lost = lost("installation", &access_body(action));
+            assert_eq!((lost.installation.0, lost.account.as_str()), (5, "Acme"));
+            assert_eq!(lost.extent, Extent::Installation, "{action}");
+        }
+        let removed = lost("installation_repositories", &access_body("removed"));
+        assert_eq!(removed.extent, Extent::Repositories([11, 12].map(RepositoryId).into()));
+        let nothing = without(access_body("removed"), "", "repositories_removed");
+        assert_eq!(lost("installation_repositories", &nothing).extent, Extent::Repositories(Vec::new()));
+    }
+
+    #[test]
+    fn a_list_of_lost_repositories_that_is_too_long_is_taken_for_all() {
+        let list = |length: u64| (1..=length).map(|id| json!({ "id": id })).collect();
+        for (length, all) in [(10_000, false), (10_001, true)] {
+            let body = with(access_body("removed"), "/repositories_removed", Value::Array(list(length)));
+            assert_eq!(lost("installation_repositories", &body).extent == Extent::Installation, all, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_gives_access_is_ignored_and_what_cannot_be_read_takes_none() {
+        for (name, action) in [
+            ("installation", "created"),
+            ("installation", "unsuspend"),
+            ("installation", "new_permissions_accepted"),
+            ("installation", "removed"),
+            ("installation_repositories", "added"),
+            ("installation_repositories", "deleted"),
+            ("star", "deleted"),
+        ] {
+            let ignored = Webhook::Ignored { action: Some(action.to_owned()) };
+            assert_eq!(parse(name, access_body(action).to_string().as_bytes()), Ok(ignored), "{name} {action}");
+        }
+        insta::assert_snapshot!([
+            problem("installation", &without(access_body("deleted"), "", "installation").to_string()),
+            problem("installation", &without(access_body("suspend"), "/installation", "account").to_string()),
+            problem("installation", &with(access_body("suspend"), "/installation/account/login", json!("a b")).to_string()),
+            problem("installation_repositories", &without(access_body("removed"), "/installation", "id").to_string()),
+            problem("installation_repositories", &with(access_body("removed"), "/repositories_removed", json!(7)).to_string()),
+        ].join("\n"), @r"
+        the body is not a `installation` payload: `installation` is missing
+        the body is not a `installation` payload: `installation.account` is missing
+        the body is not a `installation` payload: `installation.account.login`: `a b` is not an account name
+        the body is not a `installation_repositories` payload: `installation.id` is missing
+        the body is not a `installation_repositories` payload: invalid type: integer `7`, expected a list at line 1 column 119
+        ");
     }
 }

@@ -52,19 +52,29 @@ fn every_webhook_is_read_or_ignored_as_it_should_be() {
     let Some(facts) = facts() else { return };
     let index = json(facts.join("webhooks/index.json"));
     let files = index["files"].as_array().unwrap();
-    let mut events = 0;
+    let (mut events, mut revocations) = (0, 0);
     for entry in files {
         let (file, name) = (entry["file"].as_str().unwrap(), entry["event"].as_str().unwrap());
         let action = entry["action"].as_str().map(str::to_owned);
         let body = std::fs::read(facts.join("webhooks").join(file)).unwrap();
         let webhook = parse(name, &body).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let takes_access = matches!(
+            (name, action.as_deref()),
+            ("installation", Some("deleted" | "suspend")) | ("installation_repositories", Some("removed"))
+        );
         let kept = matches!((name, action.as_deref()), ("workflow_run", Some("completed")) | ("push", None));
         match webhook {
             Webhook::Event(event) if kept => {
                 events += 1;
                 check(&event, entry, &serde_json::from_slice(&body).unwrap());
             }
-            Webhook::Ignored { action: read } if !kept => assert_eq!(read, action, "{file}"),
+            Webhook::AccessLost(lost) if takes_access => {
+                revocations += 1;
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(Some(lost.installation.0), body["installation"]["id"].as_u64(), "{file}");
+                assert_eq!(Some(lost.account.as_str()), body["installation"]["account"]["login"].as_str(), "{file}");
+            }
+            Webhook::Ignored { action: read } if !kept && !takes_access => assert_eq!(read, action, "{file}"),
             other => panic!("{file}: {other:?}"),
         }
         // No body of another event is taken for one of ours.
@@ -72,8 +82,14 @@ fn every_webhook_is_read_or_ignored_as_it_should_be() {
             assert!(!matches!(parse("workflow_run", &body), Ok(Webhook::Event(_))), "{file} as workflow_run");
             assert!(!matches!(parse("push", &body), Ok(Webhook::Event(_))), "{file} as push");
         }
+        if !takes_access {
+            for event in ["installation", "installation_repositories"] {
+                assert!(!matches!(parse(event, &body), Ok(Webhook::AccessLost(_))), "{file} as {event}");
+            }
+        }
     }
     assert!(events >= 20, "only {events} of {} files are events", files.len());
+    assert!(revocations >= 4, "only {revocations} of {} files take access away", files.len());
 }
 
 fn check(event: &Event, entry: &Value, body: &Value) {

@@ -88,6 +88,7 @@ proptest! {
                         prop_assert!(run.url.chars().count() <= 1_024 && run.event.len() <= 100);
                     }
                 }
+                Ok(Webhook::AccessLost(lost)) => prop_assert!(false, "a run takes no access away: {lost:?}"),
                 Ok(Webhook::Ignored { action }) => prop_assert!(action.is_none_or(|action| action.chars().count() <= 100)),
                 Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
             }

@@ -5,7 +5,15 @@ use dispatch_core::event::Event;
 use dispatch_core::webhook::{Webhook, parse};
 use libfuzzer_sys::fuzz_target;
 
-const EVENTS: [&str; 5] = ["workflow_run", "push", "ping", "pull_request", "never\u{7}heard\nof"];
+const EVENTS: [&str; 7] = [
+    "workflow_run",
+    "push",
+    "installation",
+    "installation_repositories",
+    "ping",
+    "pull_request",
+    "never\u{7}heard\nof",
+];
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, body)) = input.split_first() else { return };
@@ -17,6 +25,11 @@ fuzz_target!(|input: &[u8]| {
             let read: Event = serde_json::from_str(&stored).expect("a stored event can be read");
             assert_eq!(*event, read, "an event changed while it was stored");
             assert_eq!(event.identity(), read.identity());
+        }
+        Ok(Webhook::AccessLost(lost)) => {
+            assert!(name.starts_with("installation"), "access is lost by {name}");
+            let stored = serde_json::to_string(&lost).expect("it can be stored");
+            assert_eq!(*lost, serde_json::from_str(&stored).expect("it can be read"));
         }
         Ok(Webhook::Ignored { action }) => assert!(action.is_none_or(|action| action.chars().count() <= 100)),
         Err(error) => {

@@ -67,6 +67,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let wrong = |error: &dyn Display| Failure::input(format_args!("`{}`: {error}", shown(&args.event)));
     let explanation = match webhook::parse(&args.event_name, &body).map_err(|error| wrong(&error))? {
         Webhook::Event(event) => decision(&event, &guardrails, &tree)?,
+        // Not by the names of events that are taken here.
+        Webhook::AccessLost(_) => ignored(kind, None, &body, &guardrails).map_err(|error| wrong(&error))?,
         Webhook::Ignored { action } => {
             ignored(kind, action.as_deref(), &body, &guardrails).map_err(|error| wrong(&error))?
         }

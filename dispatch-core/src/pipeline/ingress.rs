@@ -10,6 +10,7 @@ use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
 use crate::event::{Event, EventKind};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ports::store::{Commit, HeadKey, Record, RecordKey, StoreError, Write};
+use crate::revocation::{AccessLost, Revocation};
 use crate::webhook::{self, Webhook, WebhookSecrets};
 
 impl Pipeline {
@@ -33,6 +34,10 @@ impl Pipeline {
             Webhook::Event(event) => {
                 let key = DeliveryKey { id, body_sha256: sha256(request.body) };
                 self.accept(key, *event, now).await?
+            }
+            Webhook::AccessLost(lost) => {
+                let key = DeliveryKey { id, body_sha256: sha256(request.body) };
+                self.accept_revocation(key, *lost, now).await?
             }
             Webhook::Ignored { action } => ReceiptOutcome::Ignored { event: name.to_owned(), action },
         };
@@ -60,6 +65,22 @@ impl Pipeline {
         match outcome {
             Some(outcome) => Ok(outcome),
             None => self.reopen(key, now).await,
+        }
+    }
+
+    /// Makes it durable that the App lost access: what waits there is cancelled, whatever happens to this process.
+    async fn accept_revocation(
+        &self,
+        key: DeliveryKey,
+        lost: AccessLost,
+        now: Timestamp,
+    ) -> Result<ReceiptOutcome, StoreError> {
+        let revocation = Revocation { key: key.clone(), lost, received_at: now, due: Some(now), after: None };
+        let write = Write { record: Record::Revocation(Box::new(revocation)), expected: None };
+        match self.store.commit(Commit { writes: vec![write], facts: Vec::new() }).await {
+            Ok(()) => Ok(ReceiptOutcome::Accepted(key)),
+            Err(StoreError::Conflict(_)) => Ok(ReceiptOutcome::Known(key)),
+            Err(error) => Err(error),
         }
     }
 
@@ -95,10 +116,7 @@ impl Pipeline {
         if !matches!(delivery.state, DeliveryState::Parked { .. }) {
             return Ok(ReceiptOutcome::Known(key));
         }
-        let fact = delivery
-            .next_fact(now, FactBody::DeliveryReopened { delivery: delivery.summary(), parked_at: delivery.parked_at });
-        (delivery.state, delivery.due, delivery.attempts) = (DeliveryState::Received, Some(now), 0);
-        delivery.parked_at = None;
+        let fact = delivery.reopen(now);
         let write = Write { record: Record::Delivery(delivery), expected: Some(version) };
         match self.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await {
             Ok(()) => Ok(ReceiptOutcome::Accepted(key)),

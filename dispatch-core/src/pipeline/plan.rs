@@ -18,8 +18,8 @@ use crate::ports::store::{Commit, Record, RecordKey, RootBudget, StoreError, Sto
 use crate::reason::Reason;
 use crate::retry::later;
 
-/// How often a plan is stored while other plans of the same chain, or of the same event, are faster.
-const MAX_CONFLICTS: usize = 16;
+/// How often a plan is tried to be stored, or made again, while other plans of the same chain or event are faster.
+const MAX_TRIES: usize = 32;
 /// How long a plan waits that others were faster than each time.
 const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
 /// How long, next to twice the time that GitHub may take to list a run, a run that this App caused waits for the record of
@@ -76,7 +76,7 @@ impl Pipeline {
         mut known: Known,
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
-        for _ in 0..MAX_CONFLICTS {
+        for _ in 0..MAX_TRIES {
             let mut claims = self.claims(&delivery, &plan, now).await?;
             if let Some((root, spent)) = claims.spent_by_others()
                 && known.root_spent.insert(root.clone(), spent) != Some(spent)

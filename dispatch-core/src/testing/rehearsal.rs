@@ -117,10 +117,14 @@ impl Rehearsal {
         let (due, now) = self.claim(Queue::Plan)?;
         let count = due.len();
         for (record, version) in due {
-            if let Record::Delivery(delivery) = record
-                && let Planned::Done { plan, .. } = finish(self.pipeline.plan(*delivery, version, now))?
-            {
-                plans.push(plan);
+            match record {
+                Record::Delivery(delivery) => {
+                    if let Planned::Done { plan, .. } = finish(self.pipeline.plan(*delivery, version, now))? {
+                        plans.push(plan);
+                    }
+                }
+                Record::Revocation(revocation) => _ = finish(self.pipeline.revoke(*revocation, version, now))?,
+                _ => {}
             }
         }
         Ok(count)

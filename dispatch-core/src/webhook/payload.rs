@@ -17,6 +17,10 @@ use crate::policy::PolicyPath;
 pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn into_string(self) -> String {
         self.0.into_owned()
     }
@@ -99,9 +103,9 @@ struct Installation {
 }
 
 #[derive(Deserialize)]
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     #[serde(borrow)]
-    login: Option<Text<'a>>,
+    pub(super) login: Option<Text<'a>>,
 }
 
 impl WorkflowRunPayload<'_> {
@@ -210,7 +214,7 @@ fn event(
     }
 }
 
-fn required<T>(value: Option<T>, field: &str) -> Result<T, String> {
+pub(super) fn required<T>(value: Option<T>, field: &str) -> Result<T, String> {
     value.ok_or_else(|| format!("`{field}` is missing"))
 }
 
@@ -219,7 +223,7 @@ fn in_field(field: &str) -> impl Fn(NameError) -> String {
 }
 
 impl Text<'_> {
-    fn parse<T: std::str::FromStr<Err = NameError>>(&self, field: &str) -> Result<T, String> {
+    pub(super) fn parse<T: std::str::FromStr<Err = NameError>>(&self, field: &str) -> Result<T, String> {
         self.0.parse().map_err(in_field(field))
     }
 }
@@ -297,7 +301,10 @@ impl<'de> Deserialize<'de> for Paths {
 }
 
 /// Reads a list one by one, without keeping it.
-fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D, see: impl FnMut(T)) -> Result<(), D::Error> {
+pub(super) fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    see: impl FnMut(T),
+) -> Result<(), D::Error> {
     struct Each<F, T>(F, std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {
         type Value = ();

@@ -1,5 +1,6 @@
 //! Two repositories that agree, and everything that it takes to carry an event from one to the other.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +15,7 @@ use dispatch_core::name::{DeliveryId, Repository, RunId};
 use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{
-    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery,
+    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
 };
 use dispatch_core::projection::ViewRow;
 use dispatch_core::retry::RetryPolicy;
@@ -163,6 +164,9 @@ impl House {
             Record::Dispatch(dispatch) => {
                 self.pipeline.dispatch(*dispatch, item.version, now).now_or_never().unwrap().map(|_| ())
             }
+            Record::Revocation(revocation) => {
+                self.pipeline.revoke(*revocation, item.version, now).now_or_never().unwrap().map(|_| ())
+            }
             other => panic!("no work: {other:?}"),
         }
     }
@@ -257,12 +261,26 @@ pub(crate) struct FragileStore {
     pub(crate) inner: MemoryStore,
     /// How many commits still work, plus one; 0: all of them.
     failing: AtomicUsize,
+    /// What somebody else writes just before.
+    rivals: Mutex<VecDeque<Record>>,
 }
 
 impl FragileStore {
     /// After this many more commits, one fails.
     pub(crate) fn fail_after(&self, commits: usize) {
         self.failing.store(commits + 1, Ordering::Relaxed);
+    }
+
+    /// Somebody else writes this record just before the next commit that writes one of its key. Several queue up.
+    pub(crate) fn beat(&self, record: Record) {
+        self.rivals.lock().unwrap().push_back(record);
+    }
+
+    /// What the next commit is beaten by.
+    fn rival_of(&self, commit: &Commit) -> Option<Record> {
+        let mut rivals = self.rivals.lock().unwrap();
+        let key = rivals.front()?.key();
+        commit.writes.iter().any(|write| write.record.key() == key).then(|| rivals.pop_front())?
     }
 }
 
@@ -275,6 +293,11 @@ impl StorePort for FragileStore {
             if left == 1 {
                 return Err(StoreError::Unavailable("ordered by the test".to_owned()));
             }
+        }
+        if let Some(record) = self.rival_of(&commit) {
+            let stored = self.inner.load(&[record.key()]).await?.remove(0);
+            let write = Write { record, expected: stored.map(|stored| stored.version) };
+            self.inner.commit(Commit { writes: vec![write], facts: Vec::new() }).await?;
         }
         self.inner.commit(commit).await
     }
