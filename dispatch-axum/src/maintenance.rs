@@ -1,4 +1,5 @@
-//! What is done beside the work: old work is deleted when its retention ends.
+//! What is done beside the work: webhooks that never arrived are looked for and asked for again, and old work is deleted
+//! when its retention ends.
 //!
 //! Each chore runs once at start and then at its own pace, in small steps, and stops between two of them when the service
 //! ends. What fails is logged and tried again the next time.
@@ -8,15 +9,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_core::Timestamp;
-use dispatch_core::ports::{StoreError, StorePort};
+use dispatch_core::pipeline::Pipeline;
+use dispatch_core::ports::{DeliveryLogPort, StoreError, StorePort};
+use dispatch_core::recovery::{RecoverOptions, RecoverOutcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::store::SqliteStore;
 
 /// What is done, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaintenanceOptions {
     /// `RETENTION_DAYS`: how long finished work is kept.
     pub retention: Duration,
+    /// How often GitHub's delivery log is looked into.
+    pub recover_every: Duration,
+    /// The same while something is missing that was asked for again.
+    pub recover_soon: Duration,
     /// How often old work is looked for.
     pub retire_every: Duration,
     /// How many records, facts and rows one step deletes at most. The store does nothing else during a step.
@@ -29,6 +38,8 @@ impl Default for MaintenanceOptions {
     fn default() -> Self {
         Self {
             retention: Duration::from_secs(90 * 24 * 60 * 60),
+            recover_every: Duration::from_secs(10 * 60),
+            recover_soon: Duration::from_secs(60),
             retire_every: Duration::from_secs(60 * 60),
             step: 500,
             pause: Duration::from_millis(100),
@@ -44,13 +55,25 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts. Must be called inside a Tokio runtime.
+    /// Starts. Must be called inside a Tokio runtime. Without a log, what never arrived is not looked for.
     #[must_use]
-    pub fn start(store: Arc<dyn StorePort>, options: MaintenanceOptions) -> Self {
+    pub fn start(
+        pipeline: Pipeline,
+        store: Arc<SqliteStore>,
+        log: Option<Arc<dyn DeliveryLogPort>>,
+        options: MaintenanceOptions,
+    ) -> Self {
         let (stop, stopped) = watch::channel(());
+        let mut chores = Vec::new();
+        if let Some(log) = log {
+            let (pipeline, store) = (pipeline.clone(), Arc::clone(&store));
+            let recover = move || recover(pipeline.clone(), Arc::clone(&store), Arc::clone(&log), options);
+            chores.push(tokio::spawn(again_and_again(stopped.clone(), recover)));
+        }
         let pause = stopped.clone();
-        let retire = move || retire(Arc::clone(&store), options, pause.clone());
-        Self { stop, chores: vec![tokio::spawn(every(options.retire_every, stopped, retire))] }
+        let retire = move || retire(Arc::clone(&pipeline.store), options, pause.clone());
+        chores.push(tokio::spawn(again_and_again(stopped, retire)));
+        Self { stop, chores }
     }
 
     /// Begins no further step, and waits for those that are running, up to `limit`.
@@ -65,11 +88,11 @@ impl Maintenance {
     }
 }
 
-/// Runs a chore now and then again, until the sender of `stopped` is gone.
-async fn every<F: Future<Output = ()>>(period: Duration, mut stopped: watch::Receiver<()>, chore: impl Fn() -> F) {
+/// Runs a chore now, and then again after as long as it says, until the sender of `stopped` is gone.
+async fn again_and_again<F: Future<Output = Duration>>(mut stopped: watch::Receiver<()>, chore: impl Fn() -> F) {
     loop {
-        chore().await;
-        if rest(period, &mut stopped).await.is_err() {
+        let pause = chore().await;
+        if rest(pause, &mut stopped).await.is_err() {
             return;
         }
     }
@@ -85,8 +108,49 @@ async fn rest(period: Duration, stopped: &mut watch::Receiver<()>) -> Result<(),
     }
 }
 
+/// Looks into GitHub's delivery log once. After a restore, what it says is compared with what is stored.
+async fn recover(
+    pipeline: Pipeline,
+    store: Arc<SqliteStore>,
+    log: Arc<dyn DeliveryLogPort>,
+    options: MaintenanceOptions,
+) -> Duration {
+    let compare = store.was_restored();
+    let look = RecoverOptions { compare, ..RecoverOptions::default() };
+    let outcome = match pipeline.recover(&*log, look, Timestamp::now()).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            failed("recover");
+            tracing::warn!(%error, "what GitHub's delivery log says cannot be stored; it is read again");
+            return options.recover_soon;
+        }
+    };
+    metrics::counter!("dispatch_webhooks_missed_total").increment(outcome.missed.len() as u64);
+    metrics::counter!("dispatch_webhooks_asked_again_total").increment(outcome.asked as u64);
+    metrics::gauge!("dispatch_webhooks_missing").set(outcome.missing as f64);
+    let RecoverOutcome { asked, arrived, lost, missing, .. } = outcome;
+    if asked + arrived + lost > 0 {
+        tracing::warn!(asked, arrived, lost, missing, "webhooks were missed");
+    }
+    if let Some(error) = outcome.error {
+        failed("recover");
+        tracing::warn!(error, "GitHub's delivery log was not read to its end; it is read again");
+    }
+    if compare && outcome.complete {
+        match store.clear_restored().await {
+            Ok(()) => tracing::info!("the database was restored from a copy; what came after the copy was looked for"),
+            Err(error) => tracing::warn!(%error, "cannot store that what came after the copy was looked for"),
+        }
+    }
+    if missing > 0 { options.recover_soon } else { options.recover_every }
+}
+
+fn failed(chore: &'static str) {
+    metrics::counter!("dispatch_maintenance_failures_total", "chore" => chore).increment(1);
+}
+
 /// Deletes what is older than its retention, step by step, until nothing is left of it.
-async fn retire(store: Arc<dyn StorePort>, options: MaintenanceOptions, mut stopped: watch::Receiver<()>) {
+async fn retire(store: Arc<dyn StorePort>, options: MaintenanceOptions, mut stopped: watch::Receiver<()>) -> Duration {
     let before = Timestamp::now().checked_sub(options.retention).unwrap_or(Timestamp::MIN);
     let mut deleted = 0_usize;
     let result: Result<(), StoreError> = loop {
@@ -106,8 +170,9 @@ async fn retire(store: Arc<dyn StorePort>, options: MaintenanceOptions, mut stop
         Ok(()) if deleted > 0 => tracing::info!(deleted, %before, "old work was deleted"),
         Ok(()) => {}
         Err(error) => {
-            metrics::counter!("dispatch_maintenance_failures_total", "chore" => "retire").increment(1);
+            failed("retire");
             tracing::warn!(%error, deleted, "old work cannot be deleted; it is tried again");
         }
     }
+    options.retire_every
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_axum::store::SqliteStore;
+use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service, telemetry};
 use dispatch_core::Timestamp;
 use dispatch_core::guardrail::Guardrails;
@@ -114,7 +115,8 @@ impl Stage {
             .admin_token(token.clone().into())
             .metrics(telemetry::install().map_err(Failure::work)?);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let server = Server::start(listener, pipeline.clone(), service, ConnectionLimits::new(Vec::new()))?;
+        let workers = Workers::start(pipeline.clone(), WorkerOptions::default());
+        let server = Server::start(listener, workers, service, ConnectionLimits::new(Vec::new()))?;
         let stage = Self { emulator, pipeline, server, token, folder };
         stage.emulator.set_webhook_url(&stage.webhook_url());
         Ok(stage)

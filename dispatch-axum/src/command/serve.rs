@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
 use dispatch_axum::store::SqliteStore;
+use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service as Surface, telemetry};
 use dispatch_core::Timestamp;
 use dispatch_core::guardrail::{Guardrails, Owners};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::ports::policies::BoundedPolicyMemory;
+use dispatch_core::ports::{GitHubPort, StorePort};
 use dispatch_github::{GitHub, GitHubOptions, GitHubOptionsError, emulator};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -74,25 +76,26 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         Some(login) => guardrails.with_app_login(login),
         None => guardrails,
     };
+    let (github, store) = (Arc::new(github), Arc::new(store));
     let pipeline = Pipeline {
-        github: Arc::new(github),
-        store: Arc::new(store),
+        github: Arc::clone(&github) as Arc<dyn GitHubPort>,
+        store: Arc::clone(&store) as Arc<dyn StorePort>,
         policies: Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES)),
         guardrails,
         retry: settings.retry,
         settle: settings.settle,
         max_event_age: settings.max_event_age,
     };
-    let store = Arc::clone(&pipeline.store);
     let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)
         .admin_token(admin_token(settings.admin_token)?)
         .admin_ip_allowlist(settings.admin_networks)
         .trusted_proxies(settings.trusted_proxies.clone())
         .github_url(pages(&settings.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
-    let server = Server::start(listener, pipeline, surface, ConnectionLimits::new(settings.trusted_proxies))?;
+    let workers = Workers::start(pipeline.clone(), WorkerOptions::default());
+    let server = Server::start(listener, workers, surface, ConnectionLimits::new(settings.trusted_proxies))?;
     let options = MaintenanceOptions { retention: settings.retention, ..MaintenanceOptions::default() };
-    let maintenance = Maintenance::start(store, options);
+    let maintenance = Maintenance::start(pipeline, store, None, options);
     tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");
 
     let signal = signals.ended().await;
@@ -104,7 +107,7 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
 }
 
 /// The emulator's key is public. Whoever sets it for a real App by mistake would hand that App to everybody.
-fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(), Failure> {
+pub(crate) fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(), Failure> {
     if emulator::is_emulator_key(settings.private_key.expose_secret()) && !settings.api_is_loopback() {
         return Err(wrong(
             "GITHUB_APP_PRIVATE_KEY",
@@ -115,7 +118,7 @@ fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn github(settings: &ServiceSettings) -> Result<GitHub, Failure> {
+pub(crate) fn github(settings: &ServiceSettings) -> Result<GitHub, Failure> {
     let options = GitHubOptions {
         api_url: settings.api_url.clone(),
         app_id: settings.app_id,

@@ -10,8 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use dispatch_axum::Service;
-use dispatch_axum::worker::{WorkerOptions, Workers};
-use dispatch_core::pipeline::Pipeline;
+use dispatch_axum::worker::Workers;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,18 +43,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers on the listener, and works on what is in the store, from now on.
+    /// Answers on the listener from now on; what arrives wakes the workers.
     ///
     /// # Errors
     /// The listener has no address.
     pub(crate) fn start(
         listener: TcpListener,
-        pipeline: Pipeline,
+        workers: Workers,
         service: Service,
         limits: ConnectionLimits,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let workers = Workers::start(pipeline, WorkerOptions::default());
         let router = dispatch_axum::router(service.on_work(workers.waker()));
         let (stop, stopped) = watch::channel(());
         Ok(Self { address, stop, serving: tokio::spawn(serve(listener, router, stopped, limits)), workers })
