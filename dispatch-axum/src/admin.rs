@@ -33,10 +33,10 @@ use crate::service::Service;
 use session::Sessions;
 use token::{Attempt, TokenGate};
 
-/// The longest login, in bytes: a token and its field's name.
-const MAX_LOGIN: usize = 4 * 1024;
-/// How long a login may take to arrive.
-const LOGIN_WITHIN: Duration = Duration::from_secs(10);
+/// The longest form, in bytes: a token or a key, and their fields' names.
+const MAX_FORM: usize = 4 * 1024;
+/// How long a form may take to arrive.
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the admin token opens.
 pub(crate) struct Admin {
@@ -54,10 +54,10 @@ impl Admin {
 pub(crate) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     Router::new()
         .route("/admin", get(overview::show))
-        .route("/admin/parked", get(parked::show))
+        .route("/admin/parked", get(parked::show).post(parked::act).layer(form_limits()))
         .route("/admin/health", get(health::show))
         .route("/admin/deliveries/{key}", get(journey::show))
-        .route("/admin/login", get(login::form).post(login::submit).layer(login_limits()))
+        .route("/admin/login", get(login::form).post(login::submit).layer(form_limits()))
         .route("/admin/logout", post(login::logout))
         .route("/admin/assets/{name}", get(page::asset))
         .route("/admin/", get(page::not_found))
@@ -67,14 +67,36 @@ pub(crate) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route_layer(from_fn_with_state(Arc::clone(service), guard))
 }
 
-/// A login is read before anybody knows whose it is, so that it must be short and soon complete.
-fn login_limits() -> (TimeoutLayer, RequestBodyLimitLayer) {
-    let in_time = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LOGIN_WITHIN);
-    (in_time, RequestBodyLimitLayer::new(MAX_LOGIN))
+/// A form may be read before anybody knows whose it is, so that it must be short and soon complete.
+fn form_limits() -> (TimeoutLayer, RequestBodyLimitLayer) {
+    let in_time = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, FORM_WITHIN);
+    (in_time, RequestBodyLimitLayer::new(MAX_FORM))
 }
 
 async fn metrics(_: Bearer, state: State<Arc<Service>>) -> Response {
+    measure(&state).await;
     machines::metrics(state).await
+}
+
+/// Figures that are looked up when somebody asks, rather than counted when something happens.
+async fn measure(service: &Service) {
+    let now = (service.clock)();
+    for budget in service.pipeline.github.budgets() {
+        let installation = budget.installation.to_string();
+        let set = |name: &'static str, value: f64| {
+            metrics::gauge!(name, "installation" => installation.clone()).set(value);
+        };
+        set("dispatch_github_points_left", budget.points_left.into());
+        set("dispatch_github_requests_under_way", budget.concurrent.into());
+        set("dispatch_github_paused", f64::from(u8::from(health::is_paused(&budget, now))));
+        if let Some(primary) = budget.primary {
+            set("dispatch_github_requests_left", primary.remaining as f64);
+        }
+    }
+    // Where the store does not answer, the last figure stays.
+    if let Ok(parked) = crate::parked::count(&*service.pipeline.store, overview::MANY).await {
+        metrics::gauge!("dispatch_parked").set(parked as f64);
+    }
 }
 
 /// The checks that come before any credential, and the headers that every answer carries.

@@ -1,9 +1,12 @@
 //! The subcommands, and how each of them ends.
 
+mod backup;
+mod database;
 mod demo;
 mod emulate;
 mod explain;
 mod lint;
+mod parked;
 mod policy_tree;
 mod serve;
 mod server;
@@ -35,6 +38,10 @@ enum Command {
     Demo(demo::Args),
     /// Run GitHub's emulator alone, to try the service or your own tools against.
     Emulate(emulate::Args),
+    /// Work on what was given up: list it, show it, retry it, drop it.
+    Parked(parked::Args),
+    /// Copy the database, also while the service works on it.
+    Backup(backup::Args),
     /// Explain the decision about one event, offline and without credentials.
     Explain(explain::Args),
     /// Show every problem of policy files, with its place and how to mend it.
@@ -47,6 +54,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Emulate(args) => emulate::run(&args),
+        Command::Parked(args) => parked::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
     };

@@ -21,7 +21,7 @@ use crate::service::Service;
 const PER_PAGE: usize = 25;
 
 /// More parked work than this is only called many.
-const MANY: usize = 1_000;
+pub(crate) const MANY: usize = 1_000;
 
 /// Which page of a list.
 #[derive(serde::Deserialize)]

@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod http;
 mod lint;
+mod parked;
 mod program;
 mod serve;
 

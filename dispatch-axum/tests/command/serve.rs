@@ -15,20 +15,26 @@ use super::http::request;
 use super::program::{DEADLINE, Program};
 use super::{dispatch, failure, text};
 
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
+pub(crate) const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
 
 /// The emulator with the demonstration's organisation, and the settings that it printed.
-struct GitHub {
+pub(crate) struct GitHub {
     program: Program,
-    api: SocketAddr,
-    settings: Vec<(String, String)>,
+    pub(crate) api: SocketAddr,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl GitHub {
-    fn start(webhook_port: u16) -> Self {
+    pub(crate) fn start(webhook_port: u16) -> Self {
+        Self::with(Path::new(DEMO), webhook_port)
+    }
+
+    /// The emulator with the organisations of a folder.
+    pub(crate) fn with(world: &Path, webhook_port: u16) -> Self {
+        let world = world.to_str().unwrap();
         let url = format!("http://127.0.0.1:{webhook_port}/webhooks/github");
         let mut program =
-            Program::start(&mut dispatch(&["emulate", "--port", "0", "--world", DEMO, "--webhook-url", &url]));
+            Program::start(&mut dispatch(&["emulate", "--port", "0", "--world", world, "--webhook-url", &url]));
         let mut settings: Vec<(String, String)> = Vec::new();
         let mut open = false;
         program.wait_for(|line| {
@@ -51,30 +57,30 @@ impl GitHub {
         Self { program, api, settings }
     }
 
-    fn runs(&self) -> Vec<Value> {
+    pub(crate) fn runs(&self) -> Vec<Value> {
         let (status, body) = request(self.api, "GET", "/_emulator/runs", "");
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }
 }
 
-fn serve(github: &GitHub, port: u16, folder: &Path) -> Command {
+pub(crate) fn serve(github: &GitHub, port: u16, folder: &Path) -> Command {
     let mut command = dispatch(&["serve"]);
     let settings = github.settings.iter().map(|(name, value)| (name, value));
     command.envs(settings).env("PORT", port.to_string()).current_dir(folder);
     command
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn listening(line: &str) -> Option<SocketAddr> {
+pub(crate) fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).expect("every line of the log is JSON");
     (line["message"] == "listening").then(|| line["address"].as_str().unwrap().parse().unwrap())
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < deadline, "not within the deadline: {what}");

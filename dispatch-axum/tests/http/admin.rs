@@ -1,11 +1,15 @@
 //! The dashboard: who gets in, and what they see.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use dispatch_core::name::InstallationId;
 use dispatch_core::ports::StorePort;
 use dispatch_core::ports::delivery_log::DeliveryAttempt;
-use dispatch_core::ports::store::{Commit, Record, Write};
+use dispatch_core::ports::github::{Budget, PrimaryLimit};
+use dispatch_core::ports::store::{Commit, Queue, Record, Write};
 use dispatch_core::recovery::Recovery;
 use dispatch_core::testing::World;
 
@@ -275,6 +279,91 @@ async fn what_was_given_up_stands_on_a_page_of_its_own_and_is_counted() {
     assert!(journey.contains("workflow_dispatch"), "GitHub's own words: {journey}");
 }
 
+/// A button of the page of parked work, pressed in a browser that logged in.
+async fn press(site: &Site, cookie: &str, action: &str, row: &str) -> Answer {
+    let mut request = login("");
+    *request.uri_mut() = "/admin/parked".parse().unwrap();
+    *request.body_mut() = Body::from(format!("row={row}&action={action}"));
+    site.send(with_header(request, "cookie", cookie)).await
+}
+
+/// The rows that can be decided about, as a browser sends them.
+fn rows(page: &str) -> Vec<String> {
+    let values = page.split("name=\"row\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let characters = |value: &str| value.replace("&#62;", ">").replace("&gt;", ">");
+    values.map(|value| characters(value).bytes().map(|byte| format!("%{byte:02X}")).collect()).collect()
+}
+
+#[tokio::test]
+async fn what_is_parked_is_retried_or_dropped_by_a_button() {
+    let (world, _) = with_refusing_targets(1);
+    let site = Site::with(world, |service| service);
+    site.rehearsal.run_until_quiet().unwrap();
+    let cookie = cookie(&site).await;
+    let page = async || site.send(with_header(get("/admin/parked"), "cookie", &cookie)).await.body;
+    let [first] = rows(&page().await).try_into().unwrap();
+    assert!(rows(&site.send(as_admin(get("/admin/parked"))).await.body).is_empty(), "no buttons without a session");
+
+    let answer = press(&site, &cookie, "retry", &first).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "parked"));
+    assert!(site.woken().contains(&Queue::Dispatch), "the workers need not wait for their next look");
+    assert!(page().await.contains("Nothing is parked"));
+    assert_eq!(press(&site, &cookie, "retry", &first).await.status, 404, "it is not parked any more");
+
+    site.rehearsal.world().advance(Duration::from_secs(1));
+    site.rehearsal.run_until_quiet().unwrap();
+    let journey = resolve("/admin/parked", &delivery_links(&page().await)[0]);
+    let [again] = rows(&page().await).try_into().unwrap();
+    assert_ne!(first, again, "it was tried again, and refused again");
+    assert_eq!(press(&site, &cookie, "drop", &again).await.status, 303);
+    site.rehearsal.run_until_quiet().unwrap();
+    assert!(page().await.contains("Nothing is parked"));
+    let journey = site.send(as_admin(get(&journey))).await.body;
+    for expected in ["<strong>Refused</strong>", "<strong>Retried</strong>", "<strong>Dropped</strong>"] {
+        assert!(journey.contains(expected), "{expected} is missing in {journey}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_session_on_our_own_page_decides_about_parked_work() {
+    let (world, _) = with_refusing_targets(1);
+    let site = Site::with(world, |service| service);
+    site.rehearsal.run_until_quiet().unwrap();
+    let cookie = cookie(&site).await;
+    let page = site.send(with_header(get("/admin/parked"), "cookie", &cookie)).await.body;
+    let row = rows(&page).remove(0);
+    let order = |cookie: &str| {
+        let mut request = login("");
+        *request.uri_mut() = "/admin/parked".parse().unwrap();
+        *request.body_mut() = Body::from(format!("row={row}&action=drop"));
+        with_header(request, "cookie", cookie)
+    };
+    let foreign =
+        with_header(with_header(order(&cookie), "origin", "https://evil.example"), "sec-fetch-site", "cross-site");
+    assert_eq!(site.send(foreign).await.status, 403);
+    let nobody = site.send(order("dispatch_session=1.00")).await;
+    assert_eq!((nobody.status.as_u16(), nobody.header("location")), (303, "../admin/login"));
+    for body in ["", "row=x", "action=drop", "row=x&action=burn"] {
+        let mut request = order(&cookie);
+        *request.body_mut() = Body::from(body);
+        assert!([400, 415, 422].contains(&site.send(request).await.status.as_u16()), "{body}");
+    }
+    let page = site.send(with_header(get("/admin/parked"), "cookie", &cookie)).await.body;
+    assert_eq!(rows(&page).len(), 1, "nobody decided");
+}
+
+/// An installation that GitHub told to wait.
+fn budget() -> Budget {
+    let in_a_minute = now() + Duration::from_secs(60);
+    Budget {
+        installation: InstallationId(5),
+        primary: Some(PrimaryLimit { limit: 5_000, remaining: 4_321, reset: in_a_minute }),
+        points_left: 870,
+        concurrent: 3,
+        paused_until: Some(in_a_minute),
+    }
+}
+
 #[tokio::test]
 async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
     let (world, _) = world();
@@ -295,6 +384,7 @@ async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
     };
     let mut recovery =
         Recovery { looked_at: Some(now()), error: Some("GitHub's rate limit: <b>".to_owned()), ..Recovery::default() };
+    site.limit(budget());
     recovery.miss(attempt(1, "Invalid HTTP Response: 503"), now());
     recovery.miss(attempt(2, "<script>"), now());
     recovery.ask(&attempt(1, "").delivery, now(), |_| now());
@@ -309,6 +399,9 @@ async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
         "Invalid HTTP Response: 503",
         "acme/api · ci.yml",
         "72d3162e-1",
+        "<code>5</code>",
+        "4321 of 5000",
+        "<span class=\"pill warn\">waits</span>",
         "<span class=\"pill good\">arrived</span>",
         "did not come to its end",
     ] {
@@ -317,6 +410,7 @@ async fn health_tells_the_limits_the_missed_webhooks_and_what_waits() {
     assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
     let overview = site.send(as_admin(get("/admin"))).await.body;
     assert!(overview.contains("1 webhook was missed and is asked for again"), "{overview}");
+    assert!(overview.contains("1 installation waits until later"), "{overview}");
     assert!(overview.contains("GitHub&#39;s delivery log cannot be read"), "{overview}");
 }
 
@@ -377,6 +471,7 @@ async fn many_deliveries_come_in_pages() {
 async fn metrics_are_text_for_the_bearer() {
     let handle = dispatch_axum::telemetry::install().unwrap();
     let site = Site::with(World::new(now()), |service| service.metrics(handle));
+    site.limit(budget());
     site.send(crate::support::webhook("made_up_by_a_stranger", "{}")).await;
     let unsigned = Request::post("/webhooks/github").header("x-github-event", "push").body(Body::empty()).unwrap();
     site.send(unsigned).await;
@@ -386,6 +481,10 @@ async fn metrics_are_text_for_the_bearer() {
         r#"dispatch_webhooks_total{event="unknown",outcome="unauthorized"}"#,
         r#"dispatch_webhook_secret_matched_total{position="0"}"#,
         r#"dispatch_http_request_duration_seconds_bucket{route="/webhooks/github",method="POST",status="202""#,
+        "dispatch_parked 0",
+        r#"dispatch_github_points_left{installation="5"} 870"#,
+        r#"dispatch_github_requests_left{installation="5"} 4321"#,
+        r#"dispatch_github_paused{installation="5"} 1"#,
     ] {
         assert!(answer.body.contains(expected), "{expected} is missing in\n{}", answer.body);
     }

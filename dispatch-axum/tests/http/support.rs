@@ -12,13 +12,18 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
 use dispatch_axum::{Service, router};
 use dispatch_core::Timestamp;
+use dispatch_core::dispatch::StartedRun;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::DeliveryId;
+use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
+use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::github::{Budget, FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::policies::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
-use dispatch_core::ports::{StoreError, StorePort};
+use dispatch_core::ports::{GitHubError, GitHubPort, StoreError, StorePort};
 use dispatch_core::projection::ViewRow;
+use dispatch_core::request::DispatchRequest;
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::testing::{Rehearsal, World, WorldGitHub};
 use dispatch_core::webhook::WebhookSecrets;
@@ -98,8 +103,54 @@ impl StorePort for Store {
     }
 }
 
+/// GitHub with limits that a test orders.
+pub(crate) struct Limited {
+    github: WorldGitHub,
+    budgets: Mutex<Vec<Budget>>,
+}
+
+#[async_trait]
+impl GitHubPort for Limited {
+    async fn read_file(
+        &self,
+        repository: &Repository,
+        id: Option<RepositoryId>,
+        path: PolicyPath,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, GitHubError> {
+        self.github.read_file(repository, id, path, known).await
+    }
+
+    async fn commit_on_branch(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        sha: &CommitSha,
+    ) -> Result<bool, GitHubError> {
+        self.github.commit_on_branch(repository, branch, sha).await
+    }
+
+    async fn dispatch(
+        &self,
+        repository: &RepositoryRef,
+        request: &DispatchRequest,
+        not_after: Timestamp,
+    ) -> Result<Option<StartedRun>, GitHubError> {
+        self.github.dispatch(repository, request, not_after).await
+    }
+
+    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
+        self.github.runs_since(repository, since).await
+    }
+
+    fn budgets(&self) -> Vec<Budget> {
+        self.budgets.lock().unwrap().clone()
+    }
+}
+
 /// The surface over a rehearsal.
 pub(crate) struct Site {
+    github: Arc<Limited>,
     pub(crate) rehearsal: Rehearsal,
     pub(crate) router: Router,
     store: Arc<Store>,
@@ -129,8 +180,10 @@ impl Site {
         let guardrails = Guardrails::from_settings(&settings).unwrap();
         let rehearsal = Rehearsal::new(world, guardrails.clone()).unwrap();
         let store = Arc::new(Store { rehearsal: rehearsal.clone(), mood: AtomicU8::new(0) });
+        let world = WorldGitHub::new(Arc::new(Mutex::new(World::new(now()))));
+        let github = Arc::new(Limited { github: world, budgets: Mutex::default() });
         let pipeline = Pipeline {
-            github: Arc::new(WorldGitHub::new(Arc::new(Mutex::new(World::new(now()))))),
+            github: github.clone(),
             store: store.clone(),
             policies: Arc::new(BoundedPolicyMemory::new(10)),
             guardrails,
@@ -144,7 +197,12 @@ impl Site {
             .admin_token(TOKEN.into())
             .clock(now)
             .on_work(Arc::new(move |queue| wake.lock().unwrap().push(queue)));
-        Self { rehearsal, router: router(configure(service)), store, woken }
+        Self { github, rehearsal, router: router(configure(service)), store, woken }
+    }
+
+    /// What is left of GitHub's limits.
+    pub(crate) fn limit(&self, budget: Budget) {
+        self.github.budgets.lock().unwrap().push(budget);
     }
 
     pub(crate) fn break_store(&self) {
