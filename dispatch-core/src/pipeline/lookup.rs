@@ -27,8 +27,8 @@ use crate::retry::later;
 
 /// How many reads one event makes at the same time. GitHub allows 100 concurrent requests to all of an App.
 const CONCURRENT_READS: usize = 16;
-/// How many times one decision may ask for more. It asks for the source's file, the targets' files, edges and lanes, and
-/// the commit; more than this is a mistake, and nothing starts because of a mistake.
+/// How many times one decision may ask for more. It asks for the source's file, the targets' files, edges and lanes, the
+/// root's budget, and the commit; more than this is a mistake, and nothing starts because of a mistake.
 const MAX_ROUNDS: usize = 16;
 /// How long it is remembered where a policy file is, and that it is nowhere.
 const SEARCH_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
