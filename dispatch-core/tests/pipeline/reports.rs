@@ -335,6 +335,22 @@ fn a_crash_after_the_issue_was_opened_opens_no_second() {
 }
 
 #[test]
+fn an_issue_that_may_have_been_opened_just_now_is_not_looked_for_within_the_minute() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("wrong"));
+    let item = reporting.house.claim(Queue::Report).remove(0);
+    reporting.house.store.fail_after(1);
+    reporting.tell_one(item).unwrap_err();
+    reporting.calls();
+    reporting.ends(&TRIGGERED); // This is to be told at once.
+    assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
+    assert!(reporting.calls().is_empty(), "GitHub's lists may be late");
+    reporting.house.advance(MINUTE);
+    assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
+    assert!(!reporting.issue().open);
+}
+
+#[test]
 fn an_issue_in_doubt_is_looked_for_again_when_looking_failed() {
     let reporting = Reporting::new();
     reporting.order("create", true, in_doubt());
