@@ -53,6 +53,12 @@ pub(crate) fn no_answer(no_answer: NoAnswer, effect: Effect) -> GitHubError {
     }
 }
 
+/// When GitHub answers again, if this answer is a rate limit.
+pub(crate) fn limited(answer: &Answer, now: Timestamp) -> Option<RateLimitReset> {
+    let may_be = matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
+    if may_be { rate_limit(answer, &message(answer), now) } else { None }
+}
+
 /// Whether the App's installation was suspended: then its tokens are good for nothing.
 pub(crate) fn suspended(answer: &Answer) -> bool {
     answer.status == StatusCode::FORBIDDEN && message(answer).contains("installation has been suspended")

@@ -8,17 +8,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
-use dispatch_core::name::{Branch, CommitSha, Owner, Repository, RepositoryId};
+use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
+use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryLogPort};
+use dispatch_core::ports::github::{Budget, FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
+use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_core::request::DispatchRequest;
 use http::{Method, StatusCode, Uri};
 use secrecy::SecretString;
 
 use crate::answer::{self, Effect};
+use crate::app::{App, AppDescription};
+use crate::budget::{self, Budgets, Payer};
 use crate::path::ApiPath;
 use crate::permission::Permission;
-use crate::rate_limit::{RateLimit, RateLimits};
 use crate::token::{Token, Tokens};
 use crate::transport::{Answer, ApiRequest, Transport};
 
@@ -27,8 +30,9 @@ use crate::transport::{Answer, ApiRequest, Transport};
 /// Keeps connections, tokens and installations in memory, all of them bounded. Share one.
 pub struct GitHub {
     transport: Arc<Transport>,
+    pub(crate) app: Arc<App>,
     tokens: Tokens,
-    rate_limits: RateLimits,
+    budgets: Arc<Budgets>,
 }
 
 /// How to reach GitHub, and as whom.
@@ -38,7 +42,8 @@ pub struct GitHubOptions {
     pub api_url: String,
     /// `GITHUB_APP_ID`.
     pub app_id: u64,
-    /// `GITHUB_APP_PRIVATE_KEY`: PEM, as GitHub gave it.
+    /// `GITHUB_APP_PRIVATE_KEY`: PEM, as GitHub gave it; or two of them one after the other, while one is replaced. The
+    /// second is used when GitHub refuses the first.
     pub private_key: SecretString,
     /// GitHub asks for one that names the application. None: this crate's name and version.
     pub user_agent: Option<String>,
@@ -47,6 +52,10 @@ pub struct GitHubOptions {
     /// How long one request and its answer may take. GitHub itself gives up after 10 seconds ("Troubleshooting the REST
     /// API"), so that a longer time than that leaves fewer calls in doubt.
     pub timeout: Duration,
+    /// How many points each installation, and the App itself, may spend in any minute: 900 on GitHub.com ("Rate limits for
+    /// the REST API"), where a request that reads costs 1 and one that writes costs 5. GitHub Enterprise Server has no such
+    /// limit unless its administrator sets one.
+    pub points_per_minute: u32,
 }
 
 impl Default for GitHubOptions {
@@ -58,6 +67,7 @@ impl Default for GitHubOptions {
             user_agent: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(15),
+            points_per_minute: budget::POINTS_PER_MINUTE,
         }
     }
 }
@@ -72,7 +82,7 @@ pub enum GitHubOptionsError {
     #[error("the user agent must be printable ASCII")]
     UserAgent,
     /// Not what GitHub gave.
-    #[error("the App's private key must be an RSA key in PEM form")]
+    #[error("the App's private key must be an RSA key in PEM form, or two of them one after the other")]
     PrivateKey,
     /// The TLS library refused its own defaults.
     #[error("TLS cannot be set up: {0}")]
@@ -89,26 +99,17 @@ impl GitHub {
     /// [`GitHubOptionsError`].
     pub fn new(options: GitHubOptions) -> Result<Self, GitHubOptionsError> {
         let transport = Arc::new(Transport::new(&options)?);
-        let tokens = Tokens::new(&options, Arc::clone(&transport))?;
-        Ok(Self { transport, tokens, rate_limits: RateLimits::default() })
+        let budgets = Arc::new(Budgets::new(options.points_per_minute));
+        let app = Arc::new(App::new(&options, Arc::clone(&transport), Arc::clone(&budgets))?);
+        Ok(Self { transport, tokens: Tokens::new(Arc::clone(&app)), app, budgets })
     }
 
-    /// The account that the App belongs to; None where an enterprise owns it, which has no repositories.
+    /// Who the App is and whose. GitHub is asked once.
     ///
     /// # Errors
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
-    pub async fn app_owner(&self) -> Result<Option<Owner>, GitHubError> {
-        self.tokens.app_owner().await.map_err(|error| match error {
-            CallError::GitHub(error) => error,
-            CallError::NotInstalled => GitHubError::Unavailable("the App is not known".to_owned()),
-            CallError::NoSuchRepository(message) => GitHubError::Unavailable(message),
-        })
-    }
-
-    /// What is left of each installation's rate limit, as its last answer told.
-    #[must_use]
-    pub fn rate_limits(&self) -> Vec<RateLimit> {
-        self.rate_limits.snapshot()
+    pub async fn app(&self) -> Result<AppDescription, GitHubError> {
+        self.app.describe().await.cloned()
     }
 
     /// Makes one call with the token for it. A token that GitHub does not take any more (401) is replaced once: whatever
@@ -129,6 +130,8 @@ impl GitHub {
 
     async fn call_once(&self, call: &Call<'_>) -> Result<(Arc<Token>, Answer), CallError> {
         let token = self.tokens.token(call.repository, call.id, call.permission).await?;
+        let payer = Payer::Installation(token.installation());
+        let permit = self.budgets.acquire(payer, &call.method).await.map_err(CallError::GitHub)?;
         let request = ApiRequest {
             method: call.method.clone(),
             path: &call.path,
@@ -137,13 +140,13 @@ impl GitHub {
             body: call.body.clone(),
             limit: call.limit,
         };
-        // The last look at the clock: what comes after it is the connection, where there is none yet, and the sending.
+        // The last look at the clock, after the token and the budget: what comes after it is the connection, where there is none yet, and the sending.
         if call.not_after.is_some_and(|latest| Timestamp::now() > latest) {
             return Err(CallError::GitHub(GitHubError::Unavailable(TOO_LATE.to_owned())));
         }
         let sent = self.transport.send(request).await;
+        permit.settle(sent.as_ref().ok());
         let answer = sent.map_err(|error| CallError::GitHub(answer::no_answer(error, call.effect)))?;
-        self.rate_limits.record(token.installation(), &answer.headers);
         if answer::suspended(&answer) {
             self.tokens.evict(&token).await;
             return Err(CallError::NotInstalled);
@@ -237,9 +240,49 @@ impl GitHubPort for GitHub {
         let listed = self.list_runs(repository, since).await;
         listed.inspect_err(|error| tell("runs_since", &repository.name, error))
     }
+
+    fn budgets(&self) -> Vec<Budget> {
+        self.budgets.snapshot()
+    }
 }
 
-/// The one place where a failed call is logged.
+#[async_trait]
+impl IssuePort for GitHub {
+    async fn find_issue(&self, repository: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
+        let found = self.search_issues(repository, marker).await;
+        found.inspect_err(|error| tell("find_issue", &repository.name, error))
+    }
+
+    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
+        let created = self.open_issue(repository, title, body).await;
+        created.inspect_err(|error| tell("create_issue", &repository.name, error))
+    }
+
+    async fn update_issue(
+        &self,
+        repository: &RepositoryRef,
+        number: u64,
+        change: IssueChange<'_>,
+    ) -> Result<(), GitHubError> {
+        let updated = self.change_issue(repository, number, change).await;
+        updated.inspect_err(|error| tell("update_issue", &repository.name, error))
+    }
+}
+
+#[async_trait]
+impl DeliveryLogPort for GitHub {
+    async fn attempts(&self, cursor: Option<&str>) -> Result<AttemptPage, GitHubError> {
+        let listed = self.app.attempts(cursor).await;
+        listed.inspect_err(|error| tracing::warn!(operation = "attempts", %error, "a call to GitHub failed"))
+    }
+
+    async fn redeliver(&self, attempt: u64) -> Result<(), GitHubError> {
+        let asked = self.app.redeliver(attempt).await;
+        asked.inspect_err(|error| tracing::warn!(operation = "redeliver", attempt, %error, "a call to GitHub failed"))
+    }
+}
+
+/// Logs a failed call to a repository.
 fn tell(operation: &str, repository: &Repository, error: &GitHubError) {
     tracing::warn!(operation, %repository, %error, "a call to GitHub failed");
 }

@@ -47,6 +47,7 @@ use std::time::Duration;
 
 use dispatch_core::testing::world::{Pace, World};
 use jiff::Timestamp;
+use jsonwebtoken::DecodingKey;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -91,6 +92,8 @@ struct Shared {
     world: Mutex<World>,
     webhook_url: Mutex<Option<String>>,
     secret: String,
+    /// What verifies the App's JWTs.
+    app_key: Mutex<DecodingKey>,
     parcels: mpsc::UnboundedSender<Parcel>,
     /// Something happened in the world: runs may be due earlier.
     changed: Notify,
@@ -119,6 +122,7 @@ impl Emulator {
             world: Mutex::new(world),
             webhook_url: Mutex::new(options.webhook_url),
             secret: options.webhook_secret,
+            app_key: Mutex::new(key::public_key().map_err(io::Error::other)?),
             parcels,
             changed: Notify::new(),
         });
@@ -147,6 +151,16 @@ impl Emulator {
     #[must_use]
     pub fn private_key_pem(&self) -> &'static str {
         key::PRIVATE_PEM
+    }
+
+    /// Replaces the App's key, as its owner would on GitHub: JWTs of the one before are refused from now on.
+    ///
+    /// # Errors
+    /// It is no public RSA key in PEM form.
+    pub fn set_app_public_key(&self, pem: &str) -> io::Result<()> {
+        let key = DecodingKey::from_rsa_pem(pem.as_bytes());
+        *lock(&self.shared.app_key) = key.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(())
     }
 
     /// The secret that webhooks are signed with.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use dispatch_core::name::{Branch, CommitSha, InstallationId, Repository, WorkflowFile};
+use dispatch_core::name::{Branch, CommitSha, InstallationId, Login, Repository, WorkflowFile};
 use dispatch_core::policy::PolicyPath;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
@@ -60,6 +60,33 @@ impl ApiPath {
     /// "List workflow runs for a repository", one page of them, counted from 1. Without any filter.
     pub(crate) fn runs(repository: &Repository, page: usize) -> Self {
         Self(format!("{}/actions/runs?per_page={PER_PAGE}&page={page}", repo(repository)))
+    }
+
+    /// "List repository issues": the open ones of one creator, one page of them, counted from 1.
+    pub(crate) fn open_issues(repository: &Repository, creator: &Login, page: usize) -> Self {
+        let creator = segment(creator.as_str());
+        Self(format!("{}/issues?state=open&creator={creator}&per_page={PER_PAGE}&page={page}", repo(repository)))
+    }
+
+    /// "Create an issue"
+    pub(crate) fn issues(repository: &Repository) -> Self {
+        Self(format!("{}/issues", repo(repository)))
+    }
+
+    /// "Update an issue"
+    pub(crate) fn issue(repository: &Repository, number: u64) -> Self {
+        Self(format!("{}/issues/{number}", repo(repository)))
+    }
+
+    /// "List deliveries for an app webhook"
+    pub(crate) fn deliveries(cursor: Option<&str>) -> Self {
+        let cursor = cursor.map(|cursor| format!("&cursor={}", segment(cursor))).unwrap_or_default();
+        Self(format!("/app/hook/deliveries?per_page={PER_PAGE}{cursor}"))
+    }
+
+    /// "Redeliver a delivery for an app webhook"
+    pub(crate) fn delivery_attempts(attempt: u64) -> Self {
+        Self(format!("/app/hook/deliveries/{attempt}/attempts"))
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Permission {
     ActionsRead,
     /// Starting workflows.
     ActionsWrite,
+    /// Issues.
+    IssuesWrite,
 }
 
 impl Permission {
@@ -21,6 +23,7 @@ impl Permission {
             Self::ContentsRead => ("contents", "read"),
             Self::ActionsRead => ("actions", "read"),
             Self::ActionsWrite => ("actions", "write"),
+            Self::IssuesWrite => ("issues", "write"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! App, installation, token: who asks, where the App is installed, and what the one repository's one permission is.
+//! Installation and token: where the App is installed, and the token for one repository and one permission.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dispatch_core::Timestamp;
-use dispatch_core::name::{InstallationId, Owner, Repository, RepositoryId};
+use dispatch_core::name::{InstallationId, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileVersion, GitHubError, RepositoryFound};
 use http::{HeaderMap, Method, StatusCode};
@@ -13,15 +13,14 @@ use jiff::fmt::rfc2822;
 use moka::Expiry;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use octocrab::auth::{EncodingKey, create_jwt};
-use octocrab::models::AppId;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::answer::{self, Effect, escape};
-use crate::client::{CallError, GitHubOptions, GitHubOptionsError};
+use crate::answer::{self, Effect};
+use crate::app::{self, App};
+use crate::client::CallError;
 use crate::path::ApiPath;
 use crate::permission::Permission;
-use crate::transport::{Answer, ApiRequest, Body, Transport};
+use crate::transport::Answer;
 use crate::wire;
 
 /// Tokens live for an hour. One that ends this soon is not used for a new call.
@@ -30,17 +29,12 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(5 * 60);
 const INSTALLATION_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How long it is believed that there is none: short, because people install the App and try again.
 const NO_INSTALLATION_LIFETIME: Duration = Duration::from_secs(30);
-/// octocrab's App tokens live for 9 minutes; one is used for less than half of that. Signing takes about a millisecond.
-const APP_TOKEN_LIFETIME: Duration = Duration::from_secs(4 * 60);
 /// Repositories whose token and installation are remembered; the least recently used ones are forgotten first.
 const CAPACITY: u64 = 10_000;
-/// GitHub's answers here are a few KiB.
-const BODY_LIMIT: usize = 256 * 1024;
 
 /// The tokens in use.
 pub(crate) struct Tokens {
-    transport: Arc<Transport>,
-    app: App,
+    app: Arc<App>,
     installations: Cache<Repository, Installation>,
     tokens: Cache<TokenKey, Arc<Token>>,
 }
@@ -117,15 +111,14 @@ impl Token {
 }
 
 impl Tokens {
-    pub(crate) fn new(options: &GitHubOptions, transport: Arc<Transport>) -> Result<Self, GitHubOptionsError> {
+    pub(crate) fn new(app: Arc<App>) -> Self {
         let installations = Cache::builder().expire_after(Lifetime);
         let tokens = Cache::builder().expire_after(Lifetime);
-        Ok(Self {
-            transport,
-            app: App::new(options)?,
+        Self {
+            app,
             installations: installations.max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build(),
             tokens: tokens.max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build(),
-        })
+        }
     }
 
     /// The token for one repository and one permission; callers that need the same one wait for one minting.
@@ -188,7 +181,7 @@ impl Tokens {
             repositories: id.is_none().then(|| [repository.name()]),
             permissions: permission,
         };
-        let body = serde_json::to_vec(&body).map_err(|error| unavailable(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| unavailable(&error.to_string()))?;
         let answer = self.as_app(Method::POST, &ApiPath::access_tokens(installation), Some(body)).await?;
         match answer.status {
             status if status.is_success() => {}
@@ -198,7 +191,7 @@ impl Tokens {
         }
         let minted = parse::<wire::InstallationToken>(&answer)?;
         let [named] = minted.repositories.as_slice() else {
-            return Err(unavailable("the token that it made is not for one repository".to_owned()));
+            return Err(unavailable("the token that it made is not for one repository"));
         };
         let expected_name = named.full_name.parse::<Repository>().is_ok_and(|name| name == *repository);
         if !expected_name || id.is_some_and(|id| id != named.id) {
@@ -214,15 +207,6 @@ impl Tokens {
             until: Instant::now() + lifetime(minted.expires_at, &answer.headers),
             seen: Mutex::default(),
         })))
-    }
-
-    /// "Get the authenticated app": who owns it; None for an enterprise, which owns no repositories.
-    pub(crate) async fn app_owner(&self) -> Result<Option<Owner>, CallError> {
-        let answer = self.as_app(Method::GET, &ApiPath::app(), None).await?;
-        if !answer.status.is_success() {
-            return Err(CallError::GitHub(answer::failure(&answer, Effect::Read, Timestamp::now())));
-        }
-        Ok(parse::<wire::App>(&answer)?.owner.login)
     }
 
     async fn installation(&self, repository: &Repository) -> Result<InstallationId, CallError> {
@@ -250,47 +234,7 @@ impl Tokens {
 
     /// A call as the App itself. Minting a token changes nothing that anybody sees, so it counts as a read.
     async fn as_app(&self, method: Method, path: &ApiPath, body: Option<Vec<u8>>) -> Result<Answer, CallError> {
-        let authorization = self.app.authorization()?;
-        let request =
-            ApiRequest { method, path, authorization: &authorization, if_none_match: None, body, limit: BODY_LIMIT };
-        let sent = self.transport.send(request).await;
-        let answer = sent.map_err(|error| CallError::GitHub(answer::no_answer(error, Effect::Read)))?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            self.app.forget();
-        }
-        Ok(answer)
-    }
-}
-
-/// The App, which signs for itself.
-struct App {
-    id: AppId,
-    key: EncodingKey,
-    signed: Mutex<Option<(Instant, SecretString)>>,
-}
-
-impl App {
-    fn new(options: &GitHubOptions) -> Result<Self, GitHubOptionsError> {
-        let key = EncodingKey::from_rsa_pem(options.private_key.expose_secret().as_bytes());
-        let key = key.map_err(|_| GitHubOptionsError::PrivateKey)?;
-        Ok(Self { id: AppId(options.app_id), key, signed: Mutex::default() })
-    }
-
-    fn authorization(&self) -> Result<SecretString, CallError> {
-        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, authorization)) = &*signed
-            && at.elapsed() < APP_TOKEN_LIFETIME
-        {
-            return Ok(authorization.clone());
-        }
-        let token = create_jwt(self.id, &self.key).map_err(|_| unavailable("the App's key cannot sign".to_owned()))?;
-        let authorization = SecretString::from(format!("Bearer {token}"));
-        *signed = Some((Instant::now(), authorization.clone()));
-        Ok(authorization)
-    }
-
-    fn forget(&self) {
-        *self.signed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.app.call(method, path, body, Effect::Read, app::BODY_LIMIT).await.map_err(CallError::GitHub)
     }
 }
 
@@ -342,15 +286,10 @@ fn not_minted(answer: &Answer, permission: Permission) -> CallError {
     }
 }
 
-/// Reads an answer that may hold a secret: no error quotes it.
 fn parse<'a, T: serde::Deserialize<'a>>(answer: &'a Answer) -> Result<T, CallError> {
-    let parsed = match &answer.body {
-        Body::Whole(bytes) => serde_json::from_slice(bytes).ok(),
-        Body::Cut(_) | Body::Broken(_) => None,
-    };
-    parsed.ok_or_else(|| CallError::GitHub(answer::unreadable(answer)))
+    app::parse(answer).map_err(CallError::GitHub)
 }
 
-fn unavailable(error: String) -> CallError {
-    CallError::GitHub(GitHubError::Unavailable(escape(&error, 300)))
+fn unavailable(error: &str) -> CallError {
+    CallError::GitHub(app::unavailable(error))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use dispatch_core::Timestamp;
-use dispatch_core::name::{InstallationId, Owner, RepositoryId, RunId};
+use dispatch_core::name::{DeliveryId, InstallationId, Owner, RepositoryId, RunId};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,7 +15,10 @@ const URL_LIMIT: usize = 1_024;
 /// The answer to "Get the authenticated app".
 #[derive(Deserialize)]
 pub(crate) struct App {
-    pub(crate) owner: AppOwner,
+    #[serde(default)]
+    pub(crate) slug: Option<String>,
+    #[serde(default)]
+    pub(crate) owner: Option<AppOwner>,
 }
 
 /// Who owns the App. An enterprise that does has no login.
@@ -136,6 +139,54 @@ pub(crate) struct Run {
 pub(crate) struct Account {
     #[serde(default)]
     pub(crate) login: Option<String>,
+}
+
+/// An issue in the answer to "List repository issues", or the answer to "Create an issue".
+#[derive(Deserialize)]
+pub(crate) struct Issue {
+    pub(crate) number: u64,
+    #[serde(default)]
+    pub(crate) body: Option<String>,
+    #[serde(default)]
+    pub(crate) user: Option<Account>,
+    /// Set for a pull request, which GitHub lists among the issues.
+    #[serde(default)]
+    pub(crate) pull_request: Option<serde::de::IgnoredAny>,
+}
+
+/// The body of "Create an issue".
+#[derive(Serialize)]
+pub(crate) struct NewIssue<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) body: &'a str,
+}
+
+/// The body of "Update an issue".
+#[derive(Serialize)]
+pub(crate) struct IssueUpdate<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<&'static str>,
+}
+
+/// An attempt in the answer to "List deliveries for an app webhook".
+#[derive(Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) id: u64,
+    pub(crate) guid: DeliveryId,
+    pub(crate) delivered_at: Timestamp,
+    #[serde(default)]
+    pub(crate) status: Option<String>,
+    /// Missing or 0 where nobody answered.
+    #[serde(default)]
+    pub(crate) status_code: Option<u32>,
+    #[serde(default)]
+    pub(crate) event: Option<String>,
+    #[serde(default)]
+    pub(crate) action: Option<String>,
+    #[serde(default)]
+    pub(crate) repository_id: Option<RepositoryId>,
 }
 
 /// A page is shown as a link: nothing but a web address will do, else none.

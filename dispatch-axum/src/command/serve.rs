@@ -33,7 +33,8 @@ const REMEMBERED_POLICIES: usize = 10_000;
 /// Arguments of `dispatch serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Secrets are variables without a flag: GITHUB_APP_PRIVATE_KEY (PEM), GITHUB_WEBHOOK_SECRET (several with commas, while \
+Secrets are variables without a flag: GITHUB_APP_PRIVATE_KEY (PEM; two of them one after the other, while one is \
+replaced by another), GITHUB_WEBHOOK_SECRET (several with commas, while \
 one is replaced by another) and ADMIN_TOKEN (unset: one is made and printed). GITHUB_APP_PRIVATE_KEY_FILE, \
 GITHUB_WEBHOOK_SECRET_FILE and ADMIN_TOKEN_FILE name a file to read instead.
 
@@ -70,12 +71,12 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let _alone = lock(&settings.database)?;
     let store =
         SqliteStore::open_alone(&settings.database, Timestamp::now()).map_err(|error| wrong("DATABASE_PATH", error))?;
-    let guardrails = know_the_owner(guardrails, &github).await?;
     let guardrails = guardrails.with_issues(settings.create_issues);
     let guardrails = match settings.app_login {
         Some(login) => guardrails.with_app_login(login),
         None => guardrails,
     };
+    let guardrails = know_the_app(guardrails, &github).await?;
     let (github, store) = (Arc::new(github), Arc::new(store));
     let pipeline = Pipeline {
         github: Arc::clone(&github) as Arc<dyn GitHubPort>,
@@ -140,21 +141,35 @@ fn pages(api_url: &str) -> &str {
     }
 }
 
-/// Without `OWNER_ALLOWLIST` the events of the App's owner count: GitHub is asked who that is.
-async fn know_the_owner(guardrails: Guardrails, github: &GitHub) -> Result<Guardrails, Failure> {
-    if !matches!(guardrails.owners.value, Owners::OfTheApp(None)) {
+/// Without `OWNER_ALLOWLIST` the events of the App's owner count, and without `GITHUB_APP_SLUG` nobody knows which runs are
+/// the App's own: GitHub is asked who the App is, and whose.
+async fn know_the_app(guardrails: Guardrails, github: &GitHub) -> Result<Guardrails, Failure> {
+    let owner_is_known = !matches!(guardrails.owners.value, Owners::OfTheApp(None));
+    let login_is_known = guardrails.app_login.is_some();
+    if owner_is_known && login_is_known {
         return Ok(guardrails);
     }
-    let unknown = |problem: &dyn std::fmt::Display| {
-        wrong(
-            "OWNER_ALLOWLIST",
-            format_args!("is not set, and GitHub does not say who owns the App ({problem}); set it"),
-        )
+    let (setting, what) = if owner_is_known {
+        ("GITHUB_APP_SLUG", "what the App is called")
+    } else {
+        ("OWNER_ALLOWLIST", "who owns the App")
     };
-    let owner = github.app_owner().await.map_err(|error| unknown(&error))?;
-    let owner = owner.ok_or_else(|| unknown(&"an enterprise, which has no repositories"))?;
-    tracing::info!(%owner, "OWNER_ALLOWLIST is not set: the events of the App's owner count");
-    Ok(guardrails.with_app_owner(owner))
+    let unknown = |setting, what, problem: &dyn std::fmt::Display| {
+        wrong(setting, format_args!("is not set, and GitHub does not say {what} ({problem}); set it"))
+    };
+    let app = github.app().await.map_err(|error| unknown(setting, what, &error))?;
+    let guardrails = if owner_is_known {
+        guardrails
+    } else {
+        let owner = app.owner.ok_or_else(|| unknown(setting, what, &"an enterprise, which has no repositories"))?;
+        tracing::info!(%owner, "OWNER_ALLOWLIST is not set: the events of the App's owner count");
+        guardrails.with_app_owner(owner)
+    };
+    if login_is_known {
+        return Ok(guardrails);
+    }
+    let login = app.login.ok_or_else(|| unknown("GITHUB_APP_SLUG", "what the App is called", &"it has no slug"))?;
+    Ok(guardrails.with_app_login(login))
 }
 
 /// Two services on one database would do no harm - they would share its work - but each would remember policy files of

@@ -1,5 +1,7 @@
 //! The port to GitHub over a [`World`]: what the real client does by HTTP, without the HTTP.
 
+mod delivery_log;
+mod issues;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -240,6 +242,12 @@ fn mint(
     });
     match exchange {
         Exchange::Answered(token) => Ok(token),
+        // The installation does not grant it.
+        Exchange::Refused(ApiError { status: 422, message, .. }) if message.contains("permission") => {
+            let access = if access == Access::Write { "write" } else { "read" };
+            let permission = Some(format!("{permission}: {access}"));
+            Err(NoToken::Failed(GitHubError::Refused { status: 422, message, permission }))
+        }
         // The installation does not have that repository: another one took the name, or it was taken away just now.
         Exchange::Refused(error) if error.status == 422 && id.is_some() => Err(NoToken::NoSuchRepository),
         Exchange::Refused(error) => Err(no_read(error)),
@@ -285,4 +293,9 @@ fn refusal(error: ApiError, broken: fn(String) -> GitHubError) -> GitHubError {
             message: error.message,
         },
     }
+}
+
+/// GitHub's times have whole seconds.
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

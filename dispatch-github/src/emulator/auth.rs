@@ -6,12 +6,11 @@ use axum::http::{HeaderMap, header};
 use dispatch_core::name::InstallationId;
 use dispatch_core::testing::world::{ApiError, AppIdentity, Caller, Installation, MintRequest, World};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Call, Credential};
-use super::key;
 
 /// The longest life of a JWT, in seconds ("Generating a JSON Web Token (JWT) for a GitHub App").
 const MAX_JWT_AGE: i64 = 600;
@@ -21,7 +20,7 @@ const CLOCK_DRIFT: i64 = 60;
 const API_VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 
 /// Reads `Authorization`. Whether a token is good is for the world to say; a JWT is verified here.
-pub(super) fn credential(headers: &HeaderMap, app: &AppIdentity) -> Result<Credential, ApiError> {
+pub(super) fn credential(headers: &HeaderMap, app: &AppIdentity, key: &DecodingKey) -> Result<Credential, ApiError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Credential::Nobody) };
     let text = value.to_str().map_err(|_| ApiError::bad_credentials())?;
     let (scheme, credential) = text.split_once(' ').ok_or_else(ApiError::bad_credentials)?;
@@ -32,7 +31,7 @@ pub(super) fn credential(headers: &HeaderMap, app: &AppIdentity) -> Result<Crede
     if credential.starts_with("ghs_") || credential.split('.').count() != 3 {
         return Ok(Credential::Token(credential.to_owned()));
     }
-    verify_jwt(credential, app).map(|()| Credential::App)
+    verify_jwt(credential, app, key).map(|()| Credential::App)
 }
 
 /// What GitHub refuses before it looks at anything else.
@@ -130,14 +129,13 @@ enum Issuer {
 }
 
 /// By the machine's own clock, like the client that made it; [`World::advance`] does not age a JWT.
-fn verify_jwt(jwt: &str, app: &AppIdentity) -> Result<(), ApiError> {
+fn verify_jwt(jwt: &str, app: &AppIdentity, key: &DecodingKey) -> Result<(), ApiError> {
     let undecodable = || ApiError::new(401, "A JSON web token could not be decoded");
     let mut validation = Validation::new(Algorithm::RS256);
     // The claims are checked below, with GitHub's words.
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
-    let key = key::public_key().map_err(|_| undecodable())?;
-    let claims = jsonwebtoken::decode::<Claims>(jwt, &key, &validation).map_err(|_| undecodable())?.claims;
+    let claims = jsonwebtoken::decode::<Claims>(jwt, key, &validation).map_err(|_| undecodable())?.claims;
     let known = match claims.iss {
         Issuer::Number(id) => id == app.id,
         Issuer::Text(text) => text == app.id.to_string() || text == app.client_id,

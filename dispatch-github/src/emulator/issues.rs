@@ -35,7 +35,9 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
         let mut wanted = call.query("labels").into_iter().flat_map(|labels| labels.split(','));
         wanted.all(|wanted| issue.labels.iter().any(|label| label == wanted))
     };
-    let found: Vec<&Issue> = world.issues(call.token()?, &repository, open)?.into_iter().filter(labelled).collect();
+    let made = |issue: &&Issue| call.query("creator").is_none_or(|login| issue.author.eq_ignore_ascii_case(login));
+    let found = world.issues(call.token()?, &repository, open)?;
+    let found: Vec<&Issue> = found.into_iter().filter(labelled).filter(made).collect();
     let state = state(world, &repository)?;
     let (page, link) = call.page(world, &found);
     Ok(Answer::list(page.iter().map(|issue| world.json_issue(state, issue)).collect(), link))

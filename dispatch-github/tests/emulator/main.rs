@@ -13,6 +13,8 @@
 mod access;
 mod client;
 mod control;
+mod deliveries;
 mod faults;
 mod http;
+mod keys;
 mod schema;

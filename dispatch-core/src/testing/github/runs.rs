@@ -1,6 +1,6 @@
 //! Runs, as a repository's list shows them.
 
-use super::{CUT, PER_PAGE, WorldGitHub, no_token, refusal};
+use super::{CUT, PER_PAGE, WorldGitHub, no_token, refusal, whole_seconds};
 use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::WorkflowFile;
@@ -54,9 +54,4 @@ fn listed(world: &World, run: &Run) -> ListedRun {
         actor: run.actor.parse().ok(),
         created_at: whole_seconds(run.created_at),
     }
-}
-
-/// GitHub's times have whole seconds.
-fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

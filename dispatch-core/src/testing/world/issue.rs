@@ -1,6 +1,6 @@
 //! Issues and their comments.
 
-use super::{Access, ApiError, Effect, World};
+use super::{Access, ApiError, Effect, World, WorldError};
 use crate::Timestamp;
 use crate::name::{Repository, RepositoryId};
 
@@ -78,8 +78,39 @@ impl World {
         labels: Vec<String>,
     ) -> Result<Issue, ApiError> {
         let id = self.authorize(token, repository, &[("issues", Access::Write)])?;
+        self.check_has_issues(id)?;
         check_title(title)?;
         check_issue_body(body)?;
+        let author = format!("{}[bot]", self.app.slug);
+        let issue = self.new_issue(id, author, title, body, labels)?;
+        self.effects.push(Effect::Issue { repository: repository.clone(), number: issue.number });
+        Ok(issue)
+    }
+
+    /// Lets somebody open an issue. Answers with its number.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn open_issue(
+        &mut self,
+        repository: &Repository,
+        author: &str,
+        title: &str,
+        body: &str,
+    ) -> Result<u64, WorldError> {
+        let id = self.repository_id(repository)?;
+        let issue = self.new_issue(id, author.to_owned(), title, Some(body), Vec::new());
+        issue.map(|issue| issue.number).map_err(|error| WorldError(error.to_string()))
+    }
+
+    fn new_issue(
+        &mut self,
+        id: RepositoryId,
+        author: String,
+        title: &str,
+        body: Option<&str>,
+        labels: Vec<String>,
+    ) -> Result<Issue, ApiError> {
         let now = self.now();
         let issue = Issue {
             id: self.next_id(),
@@ -88,12 +119,11 @@ impl World {
             body: body.map(str::to_owned),
             labels,
             open: true,
-            author: format!("{}[bot]", self.app.slug),
+            author,
             created_at: now,
             updated_at: now,
         };
         self.state_mut(id)?.issues.insert(issue.number, issue.clone());
-        self.effects.push(Effect::Issue { repository: repository.clone(), number: issue.number });
         Ok(issue)
     }
 
@@ -119,6 +149,7 @@ impl World {
         change: IssueChange,
     ) -> Result<Issue, ApiError> {
         let id = self.authorize(token, repository, &WRITE)?;
+        self.check_has_issues(id)?;
         change.title.as_deref().map_or(Ok(()), check_title)?;
         check_issue_body(change.body.as_deref())?;
         let now = self.now();
@@ -201,6 +232,11 @@ impl World {
         let changed = found.clone();
         self.effects.push(Effect::Comment { repository: repository.clone(), id: comment });
         Ok(changed)
+    }
+
+    fn check_has_issues(&self, id: RepositoryId) -> Result<(), ApiError> {
+        let gone = || ApiError::new(410, "Issues has been disabled in this repository.");
+        self.state(id)?.has_issues.then_some(()).ok_or_else(gone)
     }
 
     fn state_mut(&mut self, id: RepositoryId) -> Result<&mut super::RepositoryState, ApiError> {

@@ -46,6 +46,8 @@ pub struct RepositoryState {
     pub commits: BTreeMap<CommitSha, Commit>,
     /// Its workflows by file name. A workflow stays when its file goes.
     pub workflows: BTreeMap<String, Workflow>,
+    /// Whether it has issues at all.
+    pub has_issues: bool,
     /// Its issues by number.
     pub issues: BTreeMap<u64, Issue>,
     /// The comments of its issues by id.
@@ -69,6 +71,16 @@ impl World {
             self.install(repository)?;
         }
         Ok(id)
+    }
+
+    /// Switches the issues of a repository on or off.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn set_has_issues(&mut self, repository: &Repository, has_issues: bool) -> Result<(), WorldError> {
+        let id = self.repository_id(repository)?;
+        self.repository_mut(id)?.has_issues = has_issues;
+        Ok(())
     }
 
     /// Makes a fork. The App is not installed on it.
@@ -211,6 +223,7 @@ impl World {
             tags: BTreeMap::new(),
             commits: BTreeMap::new(),
             workflows: BTreeMap::new(),
+            has_issues: true,
             issues: BTreeMap::new(),
             comments: BTreeMap::new(),
             roles: BTreeMap::new(),

@@ -86,7 +86,7 @@ impl World {
             "stargazers_count": 0,
             "watchers_count": 0,
             "language": null,
-            "has_issues": true,
+            "has_issues": state.has_issues,
             "has_projects": true,
             "has_downloads": true,
             "has_wiki": true,

@@ -1,6 +1,10 @@
 //! The client over real HTTP and the port in memory, in the same world: they must say the same, and the same must happen.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod delivery_log;
+mod issues;
+mod runs;
+
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,12 +12,11 @@ use std::time::Duration;
 use dispatch_core::Timestamp;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::github::{
-    FileRead, GitHubError, GitHubPort, ListedRun, RateLimitReset, RepositoryRef, RunListing,
-};
+use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort, RateLimitReset, RepositoryRef};
+use dispatch_core::ports::{DeliveryLogPort, IssuePort};
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
 use dispatch_core::testing::WorldGitHub;
-use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, RunSpec, World};
+use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, World};
 use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use dispatch_github::{GitHub, GitHubOptions};
 
@@ -69,18 +72,26 @@ enum Ask {
     DispatchLate,
     /// The runs of `acme/app` of the last so many seconds.
     Runs(u64),
+    /// One step after the other with the issues of `acme/app`.
+    Issues(&'static [issues::Step]),
+    /// So many pages of the delivery log, and another delivery of the last attempt on them.
+    Attempts(usize),
 }
-use Ask::{Dispatch, DispatchLate, OnBranch, Read, ReadAnother, Runs};
+use Ask::{Attempts, Dispatch, DispatchLate, Issues, OnBranch, Read, ReadAnother, Runs};
+
+/// All that the client does.
+trait Ports: GitHubPort + IssuePort + DeliveryLogPort {}
+impl<T: GitHubPort + IssuePort + DeliveryLogPort> Ports for T {}
 
 /// Who is asked, and what `acme/app` is there.
 struct Asked<'a> {
-    port: &'a dyn GitHubPort,
+    port: &'a dyn Ports,
     id: RepositoryId,
     heads: Vec<(String, CommitSha)>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(port: &'a dyn GitHubPort, world: &World) -> Self {
+    fn new(port: &'a dyn Ports, world: &World) -> Self {
         // By the one thing that a new name does not change.
         let state = world.repositories().find(|state| state.private).unwrap();
         let heads = state.branches.iter().map(|(branch, sha)| (branch.clone(), sha.clone())).collect();
@@ -108,9 +119,11 @@ impl<'a> Asked<'a> {
                 let late = Timestamp::now() - Duration::from_secs(1);
                 told(self.port.dispatch(&app, &request("cd.yml", "main", "environment"), late).await)
             }
+            Issues(steps) => issues::ask(self.port, &app, steps).await,
+            Attempts(pages) => delivery_log::ask(self.port, pages).await,
             Runs(seconds) => {
                 let since = Timestamp::now() - Duration::from_secs(seconds);
-                self.port.runs_since(&app, since).await.map_or_else(|error| told::<()>(Err(error)), recognised)
+                self.port.runs_since(&app, since).await.map_or_else(|error| told::<()>(Err(error)), runs::recognised)
             }
         }
     }
@@ -121,22 +134,6 @@ fn request(workflow: &str, git_ref: &str, input: &str) -> DispatchRequest {
     DispatchRequest::Workflow(
         WorkflowDispatch::new(workflow.parse().unwrap(), git_ref.parse().unwrap(), inputs).unwrap(),
     )
-}
-
-/// The runs without their times and ids, which no two worlds share; equal ones are counted.
-fn recognised(listing: RunListing) -> String {
-    let mut runs: Vec<(String, usize)> = Vec::new();
-    for ListedRun { workflow, event, head_branch, actor, .. } in listing.runs {
-        let name = |name: Option<String>| name.unwrap_or_else(|| "none".to_owned());
-        let (workflow, branch) = (name(workflow.map(|w| w.to_string())), name(head_branch.map(|b| b.to_string())));
-        let run = format!("{workflow} {event} {branch} {}", name(actor.map(|actor| actor.to_string())));
-        match runs.last_mut() {
-            Some((last, count)) if *last == run => *count += 1,
-            _ => runs.push((run, 1)),
-        }
-    }
-    let runs: Vec<String> = runs.into_iter().map(|(run, count)| format!("{count} x {run}")).collect();
-    format!("[{}], complete: {}", runs.join(", "), listing.complete)
 }
 
 /// An answer, as far as both ports must agree on it: the words of transport errors are their own.
@@ -179,6 +176,11 @@ fn fault(world: &mut World, kind: FaultKind) {
         ("GET", "/repos/acme/app/compare/**"),
         ("GET", "/repos/acme/app/actions/runs"),
         ("POST", "/repos/acme/app/actions/**"),
+        ("GET", "/repos/acme/app/issues"),
+        ("POST", "/repos/acme/app/issues"),
+        ("PATCH", "/repos/acme/app/issues/*"),
+        ("GET", "/app/hook/deliveries"),
+        ("POST", "/app/hook/deliveries/**"),
     ] {
         world.faults.push(Fault::once(method, path, kind.clone()).unwrap());
     }
@@ -302,62 +304,6 @@ async fn dispatching() {
     "#);
 }
 
-#[tokio::test]
-async fn the_runs_of_a_repository() {
-    let told = all(&[
-        ("none", |_| (), Runs(60)),
-        ("a push", |w| ended(w, 1), Runs(60)),
-        ("a path of another repository", |w| ended_at(w, Some("evil/app/.github/workflows/ci.yml")), Runs(60)),
-        ("before the time", |w| ended_before(w, 0), Runs(60)),
-        ("some before the time", |w| ended_before(w, 150), Runs(60)),
-        ("more than are read", |w| ended(w, 1_001), Runs(60)),
-        ("not listed yet", lagging, Runs(60)),
-        ("rate limit", |w| fault(w, limited(Some(7), None, false)), Runs(60)),
-        ("server error", |w| fault(w, FaultKind::status(502)), Runs(60)),
-        ("cut", |w| fault(w, FaultKind::CutAfter), Runs(60)),
-        ("no App any more", |w| w.uninstall(&app()).unwrap(), Runs(60)),
-    ])
-    .await;
-    insta::assert_snapshot!(told, @r#"
-    none: [], complete: true, 0 started
-    a push: [1 x ci.yml push main octocat], complete: true, 0 started
-    a path of another repository: [1 x none push main octocat], complete: true, 0 started
-    before the time: [], complete: true, 0 started
-    some before the time: [150 x ci.yml push main octocat], complete: true, 0 started
-    more than are read: [1000 x ci.yml push main octocat], complete: false, 0 started
-    not listed yet: [], complete: true, 0 started
-    rate limit: rate-limited: After(7s), 0 started
-    server error: unavailable, 0 started
-    cut: unavailable, 0 started
-    no App any more: the App is not installed on acme/app, 0 started
-    "#);
-}
-
-fn ended(world: &mut World, runs: usize) {
-    for _ in 0..runs {
-        world.complete_run(&app(), RunSpec::new("ci.yml", "main")).unwrap();
-    }
-}
-
-fn lagging(world: &mut World) {
-    world.listing_lag = Duration::from_secs(60);
-    ended(world, 1);
-}
-
-fn ended_at(world: &mut World, path: Option<&str>) {
-    let path = path.map(str::to_owned);
-    world.complete_run(&app(), RunSpec { path, ..RunSpec::new("ci.yml", "main") }).unwrap();
-}
-
-/// One run of ten minutes ago, and some of now.
-fn ended_before(world: &mut World, runs: usize) {
-    let now = world.now();
-    *world = world_at(now - Duration::from_secs(600));
-    ended(world, 1);
-    world.tick(now);
-    ended(world, runs);
-}
-
 fn limited(retry_after: Option<u64>, reset_in: Option<u64>, secondary: bool) -> FaultKind {
     FaultKind::RateLimited { retry_after, reset_in, secondary }
 }
@@ -383,12 +329,13 @@ async fn a_file_comes_once_and_then_costs_no_rate_limit() {
     };
     assert!(repository.private);
     assert_eq!(bytes, b"inbound: []\n");
-    let remaining = github.rate_limits()[0].remaining;
+    let remaining = || github.budgets()[0].primary.unwrap().remaining;
+    let before = remaining();
     for id in [None, Some(repository.id)] {
         let again = github.read_file(&app(), id, PolicyPath::Root, version.as_ref()).await.unwrap();
         assert_eq!(again, FileRead::NotModified);
     }
-    assert_eq!(github.rate_limits()[0].remaining, remaining);
+    assert_eq!(remaining(), before);
     // A changed file comes again.
     emulator.world().write_file(&app(), "main", "dispatching.yml", "outbound: []\n").unwrap();
     let changed = github.read_file(&app(), None, PolicyPath::Root, version.as_ref()).await.unwrap();
