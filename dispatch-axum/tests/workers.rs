@@ -18,12 +18,12 @@ use dispatch_core::name::{Branch, CommitSha, DeliveryId, Repository, RepositoryI
 use dispatch_core::pipeline::{Pipeline, ReceiptOutcome, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
-use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{Claim, Commit, Queue, Record, RecordKey, Stored, ViewQuery, WaitingQuery};
 use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StoreError, StorePort};
 use dispatch_core::projection::{Counter, ViewRow};
 use dispatch_core::request::DispatchRequest;
 use dispatch_core::retry::RetryPolicy;
-use dispatch_core::testing::world::{RepositoryOptions, RunSpec};
+use dispatch_core::testing::world::{OutgoingWebhook, RepositoryOptions, RunSpec};
 use dispatch_core::testing::{World, WorldGitHub};
 use dispatch_core::webhook::WebhookSecrets;
 
@@ -149,6 +149,10 @@ impl Service {
             world.complete_run(&repository(source), RunSpec::new("ci.yml", "main")).unwrap();
             world.take_webhooks().pop().unwrap()
         };
+        self.receive(&webhook).await;
+    }
+
+    async fn receive(&self, webhook: &OutgoingWebhook) {
         let signature = self.secrets.sign(&webhook.body);
         let request = WebhookRequest {
             signature: Some(signature.as_bytes()),
@@ -237,6 +241,34 @@ async fn an_item_whose_step_panics_comes_back_when_its_lease_ends() {
     service.until(Counter::Triggered, 1).await;
     assert_eq!(service.github.panics.load(Ordering::Relaxed), 0, "it did panic");
     assert_eq!(service.started(), 1);
+    assert_eq!(workers.shutdown(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_where_the_app_was_suspended_is_cancelled_to_the_last_one() {
+    let names: Vec<_> = (0..25).map(|n| format!("target-{n}")).collect();
+    let targets: Vec<_> = names.iter().map(String::as_str).collect();
+    let service = Service::new(&[("api", &targets)], Duration::ZERO, None);
+    let claim =
+        |queue| Claim { queue, now: Timestamp::now(), lease: Duration::from_secs(60), limit: 100, per_lane: 100 };
+    for _ in 0..3 {
+        service.run("api").await;
+    }
+    for item in service.pipeline.store.claim(claim(Queue::Plan)).await.unwrap() {
+        let Record::Delivery(delivery) = item.record else { panic!("another record") };
+        service.pipeline.plan(*delivery, item.version, Timestamp::now()).await.unwrap();
+    }
+    // Somebody else holds all of them, and has not begun to call.
+    assert_eq!(service.pipeline.store.claim(claim(Queue::Dispatch)).await.unwrap().len(), 75);
+    let webhook = {
+        let mut world = service.github.world.world();
+        world.set_suspended(&repository("api").owner(), true).unwrap();
+        world.take_webhooks().pop().unwrap()
+    };
+    service.receive(&webhook).await;
+    let workers = Workers::start(service.pipeline.clone(), SELDOM);
+    service.until(Counter::Cancelled, 75).await;
+    assert_eq!(service.started(), 0);
     assert_eq!(workers.shutdown(Duration::from_secs(5)).await, 0);
 }
 
