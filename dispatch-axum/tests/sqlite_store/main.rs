@@ -1,8 +1,16 @@
 //! The SQLite store keeps the contract of stores, and what it answered survives.
 #![cfg(feature = "sqlite")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod backup;
+mod model;
 mod upgrade;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -42,8 +42,8 @@ pub trait StorePort: Send + Sync {
     async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError>;
 
     /// Takes due work and leases it: until `now + lease` nobody else gets it. Each item comes back when its lease runs
-    /// out, unless a commit moves it on before. Fair: the lanes take turns, so that one with much work does not hold up the
-    /// others, and within a lane what was due first comes first.
+    /// out, and is due since then, unless a commit moves it on before. Fair: the lanes take turns, so that one with much
+    /// work does not hold up the others, and within a lane what was due first comes first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -11,7 +11,7 @@
 //! - A claim leases: nobody else gets the work until the lease ends, and then it comes back. Claimers that ask at the same
 //!   time never get the same work, and together they get all of it.
 //! - Whoever lost the lease cannot write any more.
-//! - Only due work of the queue is claimed, the earliest first.
+//! - Only due work of the queue is claimed, the earliest first; what comes back is due since its lease ended.
 //! - Lanes take turns, and none has more work at the same time than it may.
 //!
 //! Facts and read models
@@ -56,6 +56,7 @@ pub async fn store_contract<S: StorePort>(make_store: impl AsyncFn() -> S) {
     records::a_step_has_its_limits(&make_store().await).await;
     records::of_those_who_write_a_new_key_at_once_one_succeeds(&make_store().await).await;
     claims::a_claim_leases_until_its_end(&make_store().await).await;
+    claims::what_comes_back_is_due_when_its_lease_ends(&make_store().await).await;
     claims::a_commit_moves_claimed_work_on(&make_store().await).await;
     claims::claimers_at_the_same_time_never_get_the_same_work(&make_store().await).await;
     claims::only_due_work_of_the_queue_is_claimed(&make_store().await).await;

@@ -27,6 +27,7 @@ struct Inner {
     fact_ids: BTreeSet<String>,
     rows: BTreeMap<(String, String, String), KeptRow>,
     counters: BTreeMap<String, u64>,
+    positions: u64,
 }
 
 /// A row, or the place of one that was removed.
@@ -39,6 +40,8 @@ struct KeptRow {
 
 #[derive(Debug)]
 struct Entry {
+    /// The how-manieth new record it was.
+    position: u64,
     stored: Stored,
     work: Option<Work>,
     leased_until: Option<Timestamp>,
@@ -82,7 +85,9 @@ impl StorePort for MemoryStore {
             let (work, version) = (write.record.work(), write.expected.unwrap_or(0) + 1);
             let stored = Stored { record: write.record, version };
             let leased_until = work.as_ref().filter(|work| work.held).map(|work| work.due);
-            inner.records.insert(key, Entry { stored, work, leased_until });
+            inner.positions += 1;
+            let position = inner.records.get(&key).map_or(inner.positions, |there| there.position);
+            inner.records.insert(key, Entry { position, stored, work, leased_until });
         }
         commit.facts.into_iter().for_each(|fact| inner.add(fact));
         Ok(())
@@ -95,14 +100,16 @@ impl StorePort for MemoryStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         let mut inner = self.lock();
-        // For each lane: how many items are leased, and the due ones, the earliest first.
-        let mut lanes: BTreeMap<String, (usize, BTreeSet<(Timestamp, RecordKey)>)> = BTreeMap::new();
+        // For each lane: how many items are leased, and the due ones, the earliest first, and of these who came first.
+        let mut lanes: BTreeMap<String, (usize, BTreeSet<(Timestamp, u64, RecordKey)>)> = BTreeMap::new();
         for (key, entry) in &inner.records {
             let Some(work) = entry.work.as_ref().filter(|work| work.queue == claim.queue) else { continue };
             let (leased, due) = lanes.entry(work.lane.clone()).or_default();
+            // What comes back is due when its lease ends.
+            let since = entry.leased_until.unwrap_or(work.due);
             match entry.leased_until {
                 Some(until) if until > claim.now => *leased += 1,
-                _ if work.due <= claim.now => _ = due.insert((work.due, key.clone())),
+                _ if since <= claim.now => _ = due.insert((since, entry.position, key.clone())),
                 _ => {}
             }
         }
@@ -110,9 +117,9 @@ impl StorePort for MemoryStore {
         let mut turns = BTreeSet::new();
         for (leased, due) in lanes.into_values() {
             let free = claim.per_lane.saturating_sub(leased);
-            turns.extend(due.into_iter().take(free).enumerate().map(|(turn, (due, key))| (turn, due, key)));
+            turns.extend(due.into_iter().take(free).enumerate());
         }
-        let claimed = turns.into_iter().take(claim.limit).filter_map(|(_, _, key)| {
+        let claimed = turns.into_iter().take(claim.limit).filter_map(|(_, (_, _, key))| {
             let entry = inner.records.get_mut(&key)?;
             entry.leased_until = Some(later(claim.now, claim.lease));
             entry.stored.version += 1;
@@ -162,12 +169,12 @@ impl StorePort for MemoryStore {
             inner.rows.remove(&key);
             deleted += 1;
         }
-        let mut left = limit;
-        let facts = std::mem::take(&mut inner.facts);
-        let (gone, kept): (Vec<_>, Vec<_>) = facts.into_iter().partition(|fact| {
-            let goes = fact.time < before && left > 0;
-            left -= usize::from(goes);
-            goes
+        let mut times: Vec<_> = inner.facts.iter().map(|fact| fact.time).filter(|time| *time < before).collect();
+        times.sort();
+        times.truncate(limit);
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut inner.facts).into_iter().partition(|fact| {
+            let goes = times.binary_search(&fact.time);
+            goes.map(|position| times.remove(position)).is_ok()
         });
         for fact in &gone {
             inner.fact_ids.remove(&fact.id());

@@ -12,6 +12,9 @@ use super::upgrade_1;
 /// One script for each version; a database that is at version `n` needs those from position `n` on.
 const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
+/// How much room the log beside the database keeps when nobody needs it, in bytes.
+const LOG_KEEPS: i64 = 64 * 1024 * 1024;
+
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SchemaError {
@@ -31,6 +34,8 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // What was answered survives a power cut, not only a crash.
     connection.pragma_update(None, "synchronous", "full")?;
+    // A copy that takes long lets the log grow; afterwards the room is given back.
+    connection.pragma_update(None, "journal_size_limit", LOG_KEEPS)?;
     prepare(&connection)?;
     Ok(connection)
 }

@@ -27,6 +27,16 @@ pub(super) async fn a_claim_leases_until_its_end(store: &impl StorePort) {
     assert_eq!(late, Err(StoreError::Conflict(record.key())), "who lost the lease cannot write any more");
 }
 
+pub(super) async fn what_comes_back_is_due_when_its_lease_ends(store: &impl StorePort) {
+    put(store, &Record::Delivery(Box::new(delivery("acme/api", 1, NOW))), None).await.expect("written");
+    assert_eq!(numbers(&claim(store, Queue::Plan, NOW, 10).await), [1]);
+    for (n, due) in [(2, later(NOW, LEASE * 2)), (3, later(NOW, LEASE / 2))] {
+        put(store, &Record::Delivery(Box::new(delivery("acme/api", n, due))), None).await.expect("written");
+    }
+    let order = numbers(&claim(store, Queue::Plan, later(NOW, LEASE * 2), 10).await);
+    assert_eq!(order, [3, 1, 2], "work that nobody could do does not hold up what was due meanwhile");
+}
+
 pub(super) async fn a_commit_moves_claimed_work_on(store: &impl StorePort) {
     let mut waiting = delivery("acme/api", 1, NOW);
     put(store, &Record::Delivery(Box::new(waiting.clone())), None).await.expect("written");
