@@ -8,6 +8,7 @@ mod explain;
 mod lint;
 mod parked;
 mod policy_tree;
+mod recover;
 mod serve;
 mod server;
 mod settings;
@@ -40,6 +41,8 @@ enum Command {
     Emulate(emulate::Args),
     /// Work on what was given up: list it, show it, retry it, drop it.
     Parked(parked::Args),
+    /// Look into GitHub's delivery log for webhooks that never arrived, and ask for them again.
+    Recover(recover::Args),
     /// Copy the database, also while the service works on it.
     Backup(backup::Args),
     /// Explain the decision about one event, offline and without credentials.
@@ -55,6 +58,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Emulate(args) => emulate::run(&args),
         Command::Parked(args) => parked::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

@@ -15,7 +15,7 @@ use clap::{Arg, ArgMatches};
 use dispatch_core::guardrail::{Guardrails, Setting, SettingError};
 use secrecy::SecretString;
 
-pub(crate) use service::{Service, ServiceSettings, is_loopback};
+pub(crate) use service::{Service, ServiceSettings, is_loopback, seconds};
 
 /// A group of settings.
 pub(crate) trait Group {

@@ -4,9 +4,11 @@
 mod demo;
 mod explain;
 mod http;
+mod issues;
 mod lint;
 mod parked;
 mod program;
+mod recover;
 mod serve;
 
 use std::fs;

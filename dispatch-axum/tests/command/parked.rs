@@ -18,7 +18,7 @@ const OUTBOUND: &str =
 const INBOUND: &str = "inbound: [{ source: { repository: api, workflow: ci.yml }, targets: [{ workflow: cd.yml }] }]";
 
 /// `acme/api` starts `cd.yml` of `acme/deploy`, which agrees, and whose workflow cannot be started from outside.
-fn refusing_world(folder: &Path) {
+pub(crate) fn refusing_world(folder: &Path) {
     for (path, content) in [
         ("acme/api/dispatching.yml", OUTBOUND),
         ("acme/api/.github/workflows/ci.yml", CI),
@@ -38,11 +38,11 @@ fn said(output: &Output) -> &str {
     text(&output.stdout)
 }
 
-fn listed(folder: &Path) -> Vec<Value> {
+pub(crate) fn listed(folder: &Path) -> Vec<Value> {
     serde_json::from_str(said(&run(folder, &["parked", "list", "--json"]))).unwrap()
 }
 
-fn complete_a_run(github: &GitHub) {
+pub(crate) fn complete_a_run(github: &GitHub) {
     let order = r#"{"workflow_run":{"repository":"acme/api","workflow":"ci.yml"}}"#;
     let (status, body) = request(github.api, "POST", "/_emulator/events", order);
     assert_eq!(status, 200, "{body}");
