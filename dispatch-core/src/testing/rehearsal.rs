@@ -77,7 +77,7 @@ impl Rehearsal {
         &self.store
     }
 
-    /// Delivers the world's webhooks, decides, calls, and lets the runs that were started end, until nothing is left to do
+    /// Delivers the world's webhooks, decides, calls, tells failures in issues where they are wanted, and lets the runs that were started end, until nothing is left to do
     /// at the world's time. Answers with the plans in the order in which they were made. Work that waits for a later time
     /// stays: [`World::advance`] the time and run again.
     ///
@@ -87,7 +87,7 @@ impl Rehearsal {
         let mut plans = Vec::new();
         loop {
             let delivered = self.deliver()?;
-            let worked = self.plan(&mut plans)? + self.dispatch()?;
+            let worked = self.plan(&mut plans)? + self.dispatch()? + self.report()?;
             let progressed = self.world().progress_runs().len();
             if delivered + worked + progressed == 0 {
                 return Ok(plans);
@@ -136,6 +136,17 @@ impl Rehearsal {
         for (record, version) in due {
             if let Record::Dispatch(dispatch) = record {
                 finish(self.pipeline.dispatch(*dispatch, version, now))?;
+            }
+        }
+        Ok(count)
+    }
+
+    fn report(&self) -> Result<usize, RehearsalError> {
+        let (due, now) = self.claim(Queue::Report)?;
+        let count = due.len();
+        for (record, version) in due {
+            if let Record::Report(report) = record {
+                finish(self.pipeline.report(&self.github, *report, version, now))?;
             }
         }
         Ok(count)

@@ -1,7 +1,7 @@
 //! Recovery of what never arrived: GitHub's delivery log says what failed, and delivers it again when it is asked.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryAttempt, DeliveryL
 use dispatch_core::ports::github::{GitHubError, RateLimitReset};
 use dispatch_core::ports::store::{Commit, Record, StoreError, StorePort, Write};
 use dispatch_core::recovery::{RecoverOptions, RecoverOutcome, Recovery};
+use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::OutgoingWebhook;
 use futures_util::FutureExt;
 
@@ -175,6 +176,20 @@ fn a_run_whose_webhook_was_lost_starts_what_it_should_after_all() {
     let shown = recovering.recovery().missed;
     assert_eq!(shown.len(), 1);
     assert!(shown[0].asked_at.is_some() && shown[0].arrived_at.is_some() && shown[0].status.contains("connect"));
+}
+
+#[test]
+fn the_log_is_read_and_asked_in_the_way_of_the_app() {
+    let recovering = Recovering::new();
+    let (github, now) = (WorldGitHub::new(Arc::clone(&recovering.house.world)), recovering.house.now());
+    for _ in 0..150 {
+        recovering.lose_run();
+    }
+    let look = |options| recovering.house.pipeline.recover(&github, options, now).now_or_never().unwrap().unwrap();
+    assert_eq!(look(DRY).missed.len(), 150);
+    assert_eq!(look(RecoverOptions::default()).asked, 100);
+    recovering.deliver();
+    assert_eq!(look(RecoverOptions::default()).arrived, 100);
 }
 
 #[test]

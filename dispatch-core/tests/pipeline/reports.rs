@@ -1,87 +1,30 @@
 //! Failures have a home: one issue for each source repository and workflow.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_core::decide::Visibility;
 use dispatch_core::dispatch::{Dispatch, DispatchState, Search};
 use dispatch_core::pipeline::{Pipeline, Reported};
-use dispatch_core::ports::github::{GitHubError, RateLimitReset, RepositoryRef};
+use dispatch_core::ports::github::{GitHubError, RepositoryRef};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_core::ports::store::{Commit, Queue, Record, StoreError, StorePort, Stored};
 use dispatch_core::reason::Reason;
 use dispatch_core::report::Report;
-use dispatch_core::testing::world::FaultKind;
+use dispatch_core::testing::world::{Fault, FaultKind, Issue, RunSpec};
+use dispatch_core::testing::{Rehearsal, WorldGitHub};
 use futures_util::FutureExt;
 
-use crate::house::{DISPATCHES, House};
+use crate::house::{DISPATCHES, House, api};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A house with failures, and the issues of its repositories.
+/// A house with failures, and GitHub to tell them to.
 struct Reporting {
     house: House,
-    issues: Issues,
+    issues: WorldGitHub,
     dispatch: Dispatch,
-}
-
-/// The issues of one repository.
-#[derive(Default)]
-struct Issues {
-    all: Mutex<Vec<Issue>>,
-    /// How the next calls end, one for each: the name of the call, whether it has its effect, and the error.
-    orders: Mutex<VecDeque<(&'static str, bool, GitHubError)>>,
-    calls: Mutex<Vec<&'static str>>,
-}
-
-#[derive(Debug, Clone)]
-struct Issue {
-    repository: String,
-    title: String,
-    body: String,
-    open: bool,
-}
-
-impl Issues {
-    fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Vec<Issue>) -> T) -> Result<T, GitHubError> {
-        self.calls.lock().unwrap().push(name);
-        let mut orders = self.orders.lock().unwrap();
-        if let Some((_, done, error)) = orders.pop_front_if(|(ordered, ..)| *ordered == name) {
-            if done {
-                effect(&mut self.all.lock().unwrap());
-            }
-            return Err(error);
-        }
-        Ok(effect(&mut self.all.lock().unwrap()))
-    }
-}
-
-#[async_trait]
-impl IssuePort for Issues {
-    async fn find_issue(&self, _: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
-        self.call("find", |all| {
-            let found = all.iter().position(|issue| issue.open && issue.body.contains(marker));
-            found.map(|at| at as u64 + 1)
-        })
-    }
-
-    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
-        self.call("create", |all| {
-            let repository = repository.name.to_string();
-            all.push(Issue { repository, title: title.to_owned(), body: body.to_owned(), open: true });
-            all.len() as u64
-        })
-    }
-
-    async fn update_issue(&self, _: &RepositoryRef, number: u64, change: IssueChange<'_>) -> Result<(), GitHubError> {
-        self.call("update", |all| {
-            let issue = &mut all[number as usize - 1];
-            change.body.unwrap().clone_into(&mut issue.body);
-            issue.open = change.open.unwrap();
-        })
-    }
 }
 
 fn refused(message: &str) -> DispatchState {
@@ -90,16 +33,14 @@ fn refused(message: &str) -> DispatchState {
 
 const TRIGGERED: DispatchState = DispatchState::Triggered { run: None };
 
-fn in_doubt() -> GitHubError {
-    GitHubError::InDoubt("cut".to_owned())
-}
-
-fn unavailable() -> GitHubError {
-    GitHubError::Unavailable("down".to_owned())
-}
-
-fn refusal(status: u16) -> GitHubError {
-    GitHubError::Refused { status, message: "no".to_owned(), permission: None }
+/// What the world's requests about issues are called here.
+fn call(request: &str) -> Option<&'static str> {
+    match request.split_once(' ')? {
+        ("GET", path) if path.contains("/issues") => Some("find"),
+        ("POST", path) if path.contains("/issues") => Some("create"),
+        ("PATCH", path) if path.contains("/issues/") => Some("update"),
+        _ => None,
+    }
 }
 
 impl Reporting {
@@ -113,7 +54,9 @@ impl Reporting {
             Record::Dispatch(dispatch) => Some(*dispatch),
             _ => None,
         });
-        Self { house, issues: Issues::default(), dispatch: dispatch.unwrap() }
+        house.requests();
+        let issues = WorldGitHub::new(Arc::clone(&house.world));
+        Self { house, issues, dispatch: dispatch.unwrap() }
     }
 
     /// A dispatch of the workflow to `web` ends like this.
@@ -143,12 +86,22 @@ impl Reporting {
         self.house.claim(Queue::Report).into_iter().map(|item| self.tell_one(item).unwrap()).collect()
     }
 
-    fn order(&self, call: &'static str, done: bool, error: GitHubError) {
-        self.issues.orders.lock().unwrap().push_back((call, done, error));
+    /// The next call of this name goes wrong.
+    fn order(&self, call: &str, kind: FaultKind) {
+        let (method, path) = match call {
+            "find" => ("GET", "/repos/*/*/issues"),
+            "create" => ("POST", "/repos/*/*/issues"),
+            _ => ("PATCH", "/repos/*/*/issues/*"),
+        };
+        self.house.order(method, path, kind);
     }
 
+    /// The issues of the source repository.
     fn issues(&self) -> Vec<Issue> {
-        self.issues.all.lock().unwrap().clone()
+        let world = self.house.world();
+        let api = world.repositories().find(|state| state.name == api()).unwrap();
+        assert!(world.repositories().all(|state| state.name == api.name || state.issues.is_empty()));
+        api.issues.values().cloned().collect()
     }
 
     fn issue(&self) -> Issue {
@@ -157,8 +110,13 @@ impl Reporting {
         issues.remove(0)
     }
 
+    fn body(&self) -> String {
+        self.issue().body.unwrap()
+    }
+
+    /// The calls about issues since the last time.
     fn calls(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.issues.calls.lock().unwrap())
+        self.house.requests().iter().filter_map(|request| call(request)).collect()
     }
 
     fn report(&self) -> Report {
@@ -173,10 +131,10 @@ fn the_first_failure_opens_an_issue_in_the_source_repository() {
     reporting.ends(&refused("No ref found for: release"));
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
     let issue = reporting.issue();
-    assert_eq!((issue.repository.as_str(), issue.open), ("octo-org/api", true));
+    assert!(issue.open);
     assert_eq!(issue.title, "dispatch: runs of `ci.yml` could not start what they should");
-    assert!(issue.body.contains("### `octo-org/web`: `cd.yml`"), "{}", issue.body);
-    assert!(issue.body.contains("- What went wrong: `No ref found for: release`"), "{}", issue.body);
+    assert!(reporting.body().contains("### `octo-org/web`: `cd.yml`"), "{}", reporting.body());
+    assert!(reporting.body().contains("- What went wrong: `No ref found for: release`"), "{}", reporting.body());
     assert_eq!(reporting.calls(), ["find", "create"]);
     assert!(reporting.tell().is_empty());
 }
@@ -192,8 +150,7 @@ fn repetition_updates_the_issue_and_many_at_once_are_one_update() {
     assert!(reporting.tell().is_empty(), "a minute gathers what fails within it");
     reporting.house.advance(MINUTE);
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
-    let issue = reporting.issue();
-    assert!(issue.body.contains("`again`") && issue.body.contains("in a row: 41"), "{}", issue.body);
+    assert!(reporting.body().contains("`again`") && reporting.body().contains("in a row: 41"), "{}", reporting.body());
     assert_eq!(reporting.calls(), ["find", "create", "update"]);
 }
 
@@ -205,13 +162,13 @@ fn the_issue_is_closed_when_it_works_again_and_opened_again_when_it_does_not() {
     reporting.ends(&TRIGGERED);
     reporting.tell();
     let issue = reporting.issue();
-    assert!(!issue.open && issue.body.contains("works again"), "{}", issue.body);
+    assert!(!issue.open && reporting.body().contains("works again"), "{}", reporting.body());
     reporting.ends(&TRIGGERED);
     assert!(reporting.tell().is_empty(), "what works is not told twice");
     reporting.ends(&refused("second"));
     reporting.tell();
     let issue = reporting.issue();
-    assert!(issue.open && issue.body.contains("`second`"), "{}", issue.body);
+    assert!(issue.open && reporting.body().contains("`second`"), "{}", reporting.body());
 }
 
 #[test]
@@ -225,9 +182,9 @@ fn a_target_that_works_does_not_close_the_issue_about_another() {
     reporting.tell();
     let issue = reporting.issue();
     assert!(
-        issue.open && issue.body.contains("octo-org/web") && !issue.body.contains("octo-org/app"),
+        issue.open && reporting.body().contains("octo-org/web") && !reporting.body().contains("octo-org/app"),
         "{}",
-        issue.body
+        reporting.body()
     );
     reporting.ends_at("octo-org/web", &TRIGGERED);
     reporting.tell();
@@ -248,7 +205,7 @@ fn failures_are_what_is_given_up_and_nothing_else() {
         let reporting = Reporting::new();
         reporting.ends(&state);
         reporting.tell();
-        assert!(reporting.issue().body.contains("`wrong`"), "{state:?}");
+        assert!(reporting.body().contains("`wrong`"), "{state:?}");
         assert!(state.is_parked(), "{state:?}");
     }
     let others = [
@@ -281,7 +238,7 @@ fn what_the_source_may_not_see_is_not_told() {
         reporting.ends(&state);
         reporting.house.advance(MINUTE);
         reporting.tell();
-        let body = reporting.issue().body;
+        let body = reporting.body();
         assert!(!body.contains(secret) && body.contains(told), "{body}");
     }
 }
@@ -307,7 +264,7 @@ fn what_works_before_anybody_was_told_is_not_told() {
 fn an_issue_whose_answer_was_lost_is_looked_for_a_minute_later_and_no_second_is_opened() {
     for done in [true, false] {
         let reporting = Reporting::new();
-        reporting.order("create", done, in_doubt());
+        reporting.order("create", if done { FaultKind::CutAfter } else { FaultKind::CutBefore });
         reporting.ends(&refused("wrong"));
         assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
         reporting.calls();
@@ -316,7 +273,7 @@ fn an_issue_whose_answer_was_lost_is_looked_for_a_minute_later_and_no_second_is_
         reporting.house.advance(MINUTE);
         assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
         assert_eq!(reporting.calls(), if done { ["find", "update"] } else { ["find", "create"] });
-        assert!(reporting.issue().body.contains("`again`"));
+        assert!(reporting.body().contains("`again`"));
     }
 }
 
@@ -353,10 +310,10 @@ fn an_issue_that_may_have_been_opened_just_now_is_not_looked_for_within_the_minu
 #[test]
 fn an_issue_in_doubt_is_looked_for_again_when_looking_failed() {
     let reporting = Reporting::new();
-    reporting.order("create", true, in_doubt());
-    reporting.order("find", false, unavailable());
+    reporting.order("create", FaultKind::CutAfter);
     reporting.ends(&refused("wrong"));
     reporting.tell();
+    reporting.order("find", FaultKind::status(502));
     reporting.house.advance(MINUTE);
     assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
     assert!(reporting.report().opening.is_some());
@@ -368,7 +325,7 @@ fn an_issue_in_doubt_is_looked_for_again_when_looking_failed() {
 
 /// The issues, and what happens elsewhere right after one of the calls.
 struct Meanwhile<'a> {
-    issues: &'a Issues,
+    issues: &'a WorldGitHub,
     after: &'static str,
     happens: &'a (dyn Fn() + Sync),
 }
@@ -429,18 +386,18 @@ fn what_changes_during_the_call_is_told_with_the_next_one() {
         let fails_again = || reporting.ends(&refused("second"));
         let port = Meanwhile { issues: &reporting.issues, after, happens: &fails_again };
         assert_eq!(reporting.tell_through(&port, item), Ok(Reported::Told { issue: Some(1) }));
-        assert!(reporting.issue().body.contains("`first`"));
+        assert!(reporting.body().contains("`first`"));
         reporting.house.advance(MINUTE);
         reporting.tell();
-        assert!(reporting.issue().body.contains("`second`"));
+        assert!(reporting.body().contains("`second`"));
     }
 }
 
 #[test]
 fn a_rate_limit_delays_and_repetition_does_not_hurry_it() {
     let reporting = Reporting::new();
-    let until = RateLimitReset::After(MINUTE * 10);
-    reporting.order("create", false, GitHubError::RateLimited { until, message: "slow down".to_owned() });
+    let limited = FaultKind::RateLimited { retry_after: Some(600), reset_in: None, secondary: true };
+    reporting.order("create", limited);
     reporting.ends(&refused("wrong"));
     let expected = reporting.house.now() + jiff::SignedDuration::from_mins(10);
     assert!(matches!(reporting.tell()[..], [Reported::PutBack { until, .. }] if until == expected));
@@ -454,9 +411,7 @@ fn a_rate_limit_delays_and_repetition_does_not_hurry_it() {
 #[test]
 fn github_that_does_not_answer_is_asked_for_a_day_and_then_not_before_the_next_failure() {
     let reporting = Reporting::new();
-    for _ in 0..100 {
-        reporting.order("find", false, unavailable());
-    }
+    reporting.house.order_times("GET", "/repos/*/*/issues", FaultKind::status(503), 100);
     reporting.ends(&refused("wrong"));
     let began = reporting.house.now();
     let mut told = Vec::new();
@@ -467,7 +422,7 @@ fn github_that_does_not_answer_is_asked_for_a_day_and_then_not_before_the_next_f
     assert!(matches!(told.last(), Some(Reported::GivenUp { .. })), "{told:?}");
     let hours = reporting.house.now().duration_since(began).as_hours();
     assert!((24..=25).contains(&hours) && told.len() < 40, "{hours} hours, {} times", told.len());
-    reporting.issues.orders.lock().unwrap().clear();
+    reporting.house.world().faults.clear();
     reporting.ends(&refused("again"));
     reporting.house.advance(MINUTE);
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
@@ -477,7 +432,7 @@ fn github_that_does_not_answer_is_asked_for_a_day_and_then_not_before_the_next_f
 fn what_github_refuses_is_given_up_until_the_next_failure() {
     for status in [403, 404, 410, 422] {
         let reporting = Reporting::new();
-        reporting.order("create", false, refusal(status));
+        reporting.order("create", FaultKind::status(status));
         reporting.ends(&refused("wrong"));
         assert!(matches!(reporting.tell()[..], [Reported::GivenUp { .. }]), "{status}");
         reporting.house.advance(MINUTE * 60 * 24);
@@ -494,8 +449,11 @@ fn an_issue_that_somebody_deleted_is_opened_anew_with_the_next_failure() {
     let reporting = Reporting::new();
     reporting.ends(&refused("first"));
     reporting.tell();
-    reporting.issues.all.lock().unwrap()[0].open = false;
-    reporting.order("update", false, refusal(410));
+    // A deleted issue is not found. Here it is closed, and its text is gone.
+    let repository = RepositoryRef { id: reporting.dispatch.source.repository, name: api() };
+    let gone = IssueChange { body: Some(""), open: Some(false) };
+    reporting.issues.update_issue(&repository, 1, gone).now_or_never().unwrap().unwrap();
+    reporting.order("update", FaultKind::status(410));
     for _ in 0..2 {
         reporting.ends(&refused("again"));
         reporting.house.advance(MINUTE);
@@ -511,11 +469,27 @@ fn what_github_refuses_is_told_from_the_webhook_to_the_issue_and_closed_with_the
     reporting.house.order("POST", DISPATCHES, FaultKind::status(422));
     reporting.house.run();
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
-    assert!(reporting.issue().open && reporting.issue().body.contains("`octo-org/web`: `cd.yml`"));
+    assert!(reporting.issue().open && reporting.body().contains("`octo-org/web`: `cd.yml`"));
     reporting.house.run();
     assert_eq!(reporting.house.started().len(), 1);
     reporting.tell();
     assert!(!reporting.issue().open);
+}
+
+#[test]
+fn a_rehearsal_tells_failures_too() {
+    let House { world, pipeline, .. } = House::settled();
+    let guardrails = pipeline.guardrails.clone().with_issues(true);
+    drop(pipeline);
+    let rehearsal = Rehearsal::new(Arc::into_inner(world).unwrap().into_inner().unwrap(), guardrails).unwrap();
+    rehearsal.world().faults.push(Fault::once("POST", DISPATCHES, FaultKind::status(422)).unwrap());
+    for open in [true, false] {
+        rehearsal.world().complete_run(&api(), RunSpec::new("ci.yml", "main")).unwrap();
+        rehearsal.run_until_quiet().unwrap();
+        let world = rehearsal.world();
+        let issues: Vec<_> = world.repositories().flat_map(|state| state.issues.values()).collect();
+        assert_eq!(issues.iter().map(|issue| issue.open).collect::<Vec<_>>(), [open]);
+    }
 }
 
 #[test]
@@ -526,7 +500,7 @@ fn a_delivery_that_was_given_up_is_told_without_details_until_a_dispatch_works()
     reporting.house.advance(Pipeline::DEFAULT_MAX_EVENT_AGE + MINUTE);
     reporting.house.work();
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
-    let body = reporting.issue().body;
+    let body = reporting.body();
     assert!(body.contains("Before any target was considered"), "{body}");
     assert!(body.contains("`the event is too old to be wanted still`"), "{body}");
     reporting.house.run();
