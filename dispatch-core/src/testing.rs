@@ -4,6 +4,7 @@
 //! [`GitHubPort`](crate::ports::GitHubPort) over it; the emulator in `dispatch-github` is the same world behind real HTTP. [`Rehearsal`] is
 //! the whole service over it: to test what policies do.
 
+pub mod account;
 pub mod contract;
 mod github;
 mod rehearsal;

@@ -3,8 +3,12 @@
 //!
 //! The server, the emulator and the route that it is compared with are processes of their own, so that the CPU time of
 //! each can be told apart. Prints one Markdown table.
+//!
+//! `load --against PATH` compares the accepted deliveries per second with another build of this program, which makes the
+//! server in every second round. It ends with exit code 1 where this build is clearly slower.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a program prints is its answer")]
 
+mod against;
 mod client;
 mod emulator;
 mod part;
@@ -14,6 +18,7 @@ mod server;
 
 use std::error::Error;
 use std::fmt;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -30,14 +35,17 @@ const PROCESSED: usize = 1_000;
 const GITHUB_DELAY: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_secs(40);
 
-fn main() -> Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        None => measure(),
-        Some("server") => server::run(),
-        Some("emulator") => emulator::run(),
-        Some("plain") => plain::run(),
-        Some(other) => Err(format!("`{other}` is no part of this program").into()),
+fn main() -> Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        None => measure()?,
+        Some("--against") => return against::compare(arguments.next().ok_or("which program?")?.as_ref()),
+        Some("server") => server::run()?,
+        Some("emulator") => emulator::run()?,
+        Some("plain") => plain::run()?,
+        Some(other) => return Err(format!("`{other}` is no part of this program").into()),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure() -> Result<()> {

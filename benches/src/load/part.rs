@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Starts a part with its settings, and waits until it is ready.
+    /// Starts a part of this program with its settings, and waits until it is ready.
     pub(crate) fn start(role: &str, settings: &Value) -> Result<Self> {
-        let mut child =
-            Command::new(std::env::current_exe()?).arg(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        Self::start_of(&std::env::current_exe()?, role, settings)
+    }
+
+    /// The same, of another build of this program.
+    pub(crate) fn start_of(program: &Path, role: &str, settings: &Value) -> Result<Self> {
+        let mut child = Command::new(program).arg(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().ok_or("the part has no output")?);
         let mut part = Self { child, input, output, ready: Value::Null };
