@@ -80,6 +80,15 @@ impl Ledger {
         self.calls.retain(|call| call.dispatch != *dispatch);
     }
 
+    /// Takes a call out that certainly did nothing: it was no use of the target.
+    pub fn undo(&mut self, source: &Repository, dispatch: &DispatchKey) {
+        let began = self.calls.iter().find(|call| call.dispatch == *dispatch).map(|call| call.since);
+        if let Some(uses) = self.uses.get_mut(source).filter(|uses| began.is_some_and(|began| uses.since <= began)) {
+            uses.count = uses.count.saturating_sub(1);
+        }
+        self.settle(dispatch);
+    }
+
     /// Marks a call that nobody looks for any more.
     pub fn give_up(&mut self, dispatch: &DispatchKey) {
         self.calls.iter_mut().filter(|call| call.dispatch == *dispatch).for_each(|call| call.given_up = true);

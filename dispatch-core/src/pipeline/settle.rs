@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Pipeline;
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchKey, DispatchState, StartedRun};
+use crate::dispatch::{Dispatch, DispatchState, StartedRun};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ledger::Ledger;
 use crate::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, Write};
@@ -89,13 +89,13 @@ impl Pipeline {
     async fn ledger_after(
         &self,
         dispatch: &Dispatch,
-        change: fn(&mut Ledger, &DispatchKey),
+        change: fn(&mut Ledger, &Dispatch),
     ) -> Result<Option<Write>, StoreError> {
         let target = &dispatch.key.target;
         let loaded = self.store.load(&[RecordKey::Target(target.clone())]).await?.into_iter().next().flatten();
         Ok(loaded.and_then(|stored| {
             let mut ledger = stored.record.ledger()?.clone();
-            change(&mut ledger, &dispatch.key);
+            change(&mut ledger, dispatch);
             Some(Write { record: Record::Target(target.clone(), ledger), expected: Some(stored.version) })
         }))
     }
@@ -108,16 +108,19 @@ struct Taken {
     /// The record of the run that it started.
     run: Option<Record>,
     /// What becomes of its call in the ledger.
-    ledger: Option<fn(&mut Ledger, &DispatchKey)>,
+    ledger: Option<fn(&mut Ledger, &Dispatch)>,
 }
 
 impl Taken {
     fn new(before: &Dispatch, step: Step, now: Timestamp) -> Self {
         let mut dispatch = before.clone();
         let fact = dispatch.take(step, now);
-        let change: fn(&mut Ledger, &DispatchKey) = match &dispatch.state {
-            DispatchState::Unknown { .. } | DispatchState::Triggered { run: None } => Ledger::give_up,
-            _ => Ledger::settle,
+        let change: fn(&mut Ledger, &Dispatch) = match &dispatch.state {
+            DispatchState::Unknown { .. } | DispatchState::Triggered { run: None } => {
+                |ledger, dispatch| ledger.give_up(&dispatch.key)
+            }
+            DispatchState::Ready => |ledger, dispatch| ledger.undo(&dispatch.source.name, &dispatch.key),
+            _ => |ledger, dispatch| ledger.settle(&dispatch.key),
         };
         let ledger = (is_open(&before.state) && !is_open(&dispatch.state)).then_some(change);
         Self { run: started_run(&dispatch, now), fact, ledger, dispatch }

@@ -258,3 +258,16 @@ fn a_source_that_uses_a_target_too_often_within_an_hour_waits_for_the_next_hour(
     house.run();
     assert_eq!(house.started(), ["octo-org/web cd.yml"]);
 }
+
+#[test]
+fn a_call_that_github_did_not_take_is_no_use_of_its_target() {
+    let mut house = House::settled();
+    let settings = [("OWNER_ALLOWLIST", "octo-org"), ("DISPATCH_MAX_EDGE_RATE", "1")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    house.pipeline.guardrails = Guardrails::from_settings(&settings).unwrap();
+    house.order("POST", DISPATCHES, FaultKind::RateLimited { retry_after: Some(30), reset_in: None, secondary: true });
+    house.run();
+    house.advance(Duration::from_secs(30));
+    house.work();
+    assert_eq!(house.started(), ["octo-org/web cd.yml"], "{}", house.story());
+}
