@@ -1,7 +1,7 @@
 //! This build's server against another build's: how many deliveries each accepts in a second.
 //!
-//! Machines are not equally fast all the time. So both take turns on the same machine in the same minutes, every round with a
-//! new process and a new database, and what counts is the median of the ratios of neighbours.
+//! Machines are not equally fast all the time. So both take turns on the same machine in the same minutes, every round with
+//! a new process and a new database, and what counts is the median of the ratios of neighbours.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -4,8 +4,8 @@
 //! The server, the emulator and the route that it is compared with are processes of their own, so that the CPU time of
 //! each can be told apart. Prints one Markdown table.
 //!
-//! `load --against PATH` compares the accepted deliveries per second with another build of this program, which makes the
-//! server in every second round. It ends with exit code 1 where this build is clearly slower.
+//! `load --against PATH` compares the accepted deliveries per second with another build of this program, which makes
+//! the server in every second round. It ends with exit code 1 where this build is clearly slower.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a program prints is its answer")]
 
 mod against;

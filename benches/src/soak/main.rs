@@ -2,12 +2,13 @@
 //! `cargo run --release -p dispatch-benches --bin soak -- --minutes 10`
 //!
 //! `dispatch serve` is a process of its own, as anybody would run it (it is built first, unless `--dispatch` names one);
-//! GitHub is the emulator, over HTTP. Meanwhile GitHub limits rates, answers with 502, is slow, and cuts connections before
-//! and after it did what was asked; webhooks come twice; policies change and consent is withdrawn. In the end everything
-//! that happened is accounted for, and the memory that the service used is compared with what it used at half time.
+//! GitHub is the emulator, over HTTP. Meanwhile GitHub limits rates, answers with 502, is slow, and cuts connections
+//! before and after it did what was asked; webhooks come twice; policies change and consent is withdrawn. In the end
+//! everything that happened is accounted for, and the memory that the service used is compared with what it used at half
+//! time.
 //!
-//! Exit code: 0 if nothing was lost, nothing was done twice, and the memory was flat; 1 otherwise. Whether memory is flat is
-//! told from two minutes on: before, a process is still filling what it keeps.
+//! Exit code: 0 if nothing was lost, nothing was done twice, and the memory was flat; 1 otherwise. Whether memory is flat
+//! is told from two minutes on: before, a process is still filling what it keeps.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a program prints is its answer")]
 
 mod github;

@@ -53,8 +53,8 @@ impl Measurements {
         self.answers.get(last * percent / 100).copied().unwrap_or_default()
     }
 
-    /// The memory after one, two, three and four quarters of the time, in kilobytes: the mean of the tenth of the time that
-    /// ends there, because a single look may fall into a commit.
+    /// The memory after one, two, three and four quarters of the time, in kilobytes: the mean of the tenth of the time
+    /// that ends there, because a single look may fall into a commit.
     pub(crate) fn quarters(&self) -> [f64; 4] {
         let end = self.memory.last().map_or(0.0, |(at, _)| at.as_secs_f64());
         [0.25, 0.5, 0.75, 1.0].map(|part| {

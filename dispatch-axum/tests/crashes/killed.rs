@@ -9,8 +9,8 @@ use super::organisation::Organisation;
 use super::program::{Home, Service};
 
 const KILLS: usize = 55;
-/// How often a run completes. Seldom enough for calls of one target to overlap rarely, as they would in a life with so many
-/// deaths if each process only just caught up.
+/// How often a run completes. Seldom enough for calls of one target to overlap rarely, as they would in a life with so
+/// many deaths if each process only just caught up.
 const PACE: Duration = Duration::from_millis(250);
 /// How many dispatches in a hundred may end as unknown: two calls of one target in doubt, and a run of one of them.
 const MOST_UNKNOWN: usize = 3;

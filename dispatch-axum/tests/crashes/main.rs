@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "what a test found out is told")]
-//! What breaks around the real program: it is killed in the middle of its work, told to end under load, started twice, and
-//! its disk is full. GitHub is the emulator, over real HTTP; the database is a file.
+//! What breaks around the real program: it is killed in the middle of its work, told to end under load, started twice,
+//! and its disk is full. GitHub is the emulator, over real HTTP; the database is a file.
 
 mod chance;
 mod full_disk;

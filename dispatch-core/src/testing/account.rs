@@ -1,5 +1,5 @@
-//! The account of everything that happened: what a store says of it in the end, and whether that agrees with GitHub and with
-//! itself. For tests of whole services, whatever their store and however hard their life was.
+//! The account of everything that happened: what a store says of it in the end, and whether that agrees with GitHub and
+//! with itself. For tests of whole services, whatever their store and however hard their life was.
 //!
 //! Its policies give every dispatched run the input [`BECAUSE_OF`], so that each run tells what it is for:
 //! [`add_agreement`] makes such repositories.
@@ -28,8 +28,8 @@ pub const STARTS_NOTHING: &str = "lint.yml";
 pub const STARTED: &str = "cd.yml";
 const PAGE: usize = 200;
 
-/// Makes a source and its targets, of one owner, which agree: a run of [`STARTS`] in the source starts [`STARTED`] in each
-/// target.
+/// Makes a source and its targets, of one owner, which agree: a run of [`STARTS`] in the source starts [`STARTED`] in
+/// each target.
 ///
 /// # Errors
 /// The world refuses.
