@@ -9,10 +9,10 @@ use dispatch_core::name::RunId;
 use dispatch_core::testing::World;
 use dispatch_core::testing::world::{RepositoryOptions, RunSpec};
 
-use crate::agreements::{Agreement, Agreements, File, History, WORKFLOWS};
+use crate::agreements::{Agreement, Agreements, File, History, Spot, WORKFLOWS};
 use crate::observed::Ended;
 use crate::random::Random;
-use crate::sim::Sim;
+use crate::sim::{Owner, Sim};
 
 const OWNERS: [&str; 3] = ["alpha", "beta", "gamma"];
 const WORKFLOW: &str = "on:\n  workflow_dispatch:\n    inputs:\n      run: {}\njobs: {}\n";
@@ -26,12 +26,12 @@ pub(crate) fn settle(random: &mut Random) -> (World, Agreements) {
     let repositories: Vec<_> = names.map(|name| name.parse().unwrap()).collect();
     let mut files = vec![File::default(); repositories.len()];
     let dense = random.per_mille(60);
-    let wanted = if dense { 40 } else { 1 + random.below(6) };
+    let wanted = if dense { 40 } else { 2 + random.below(7) };
     for _ in 0..wanted {
         let spot = |random: &mut Random| (random.below(files.len()), *random.pick(&WORKFLOWS));
         let agreement = Agreement { source: spot(random), target: spot(random) };
         let (source, target) = (agreement.source.0, agreement.target.0);
-        let both = dense || random.per_mille(700);
+        let both = dense || random.per_mille(800);
         let side = random.below(3);
         if both || side == 0 {
             files[source].outbound.insert(agreement);
@@ -58,16 +58,13 @@ pub(crate) fn settle(random: &mut Random) -> (World, Agreements) {
 
 /// What people do, until they are done.
 pub(crate) async fn live(sim: Arc<Sim>) {
-    let mut people = People { installed: Vec::new(), suspended: Vec::new(), runs: Vec::new() };
-    let (repositories, original) = {
-        let observed = sim.observed();
-        let files: Vec<File> = observed.agreements.histories.iter().map(|history| history.file().clone()).collect();
-        (observed.agreements.repositories.len(), files)
-    };
-    people.installed = vec![true; repositories];
+    let original: Vec<File> =
+        sim.observed().agreements.histories.iter().map(|history| history.file().clone()).collect();
     let deeds = sim.draw(|random| 3 + random.below(12));
     // Some seeds leave the agreements alone, so that what must start can be told exactly.
     let restless = sim.draw(|random| random.per_mille(650));
+    let installed = vec![true; original.len()];
+    let mut people = People { original, restless, installed, suspended: Vec::new(), runs: Vec::new() };
     for _ in 0..deeds {
         let gap = sim.draw(|random| match random.below(12) {
             0 => random.millis(600_000, 20_000_000),
@@ -82,7 +79,7 @@ pub(crate) async fn live(sim: Arc<Sim>) {
             10 => people.end_run(&sim, RunSpec { event: "workflow_dispatch".to_owned(), ..RunSpec::default() }),
             11 => people.order_failure(&sim),
             12..=15 => withdraw(&sim),
-            16 | 17 => restore(&sim, &original),
+            16 | 17 => restore(&sim, &people.original),
             18 => spoil(&sim),
             19 => people.suspend(&sim),
             20 => people.uninstall(&sim),
@@ -108,16 +105,26 @@ pub(crate) async fn run_workflows(sim: Arc<Sim>) {
 }
 
 struct People {
+    original: Vec<File>,
+    restless: bool,
     installed: Vec<bool>,
     suspended: Vec<String>,
     runs: Vec<RunId>,
 }
 
 impl People {
-    fn end_run(&mut self, sim: &Sim, spec: RunSpec) {
+    fn end_run(&mut self, sim: &Arc<Sim>, spec: RunSpec) {
         let repositories = sim.observed().agreements.repositories.clone();
-        let position = sim.draw(|random| random.below(repositories.len()));
-        let workflow = sim.draw(|random| *random.pick(&WORKFLOWS));
+        // Mostly where something follows from it.
+        let agreements: Vec<Agreement> = self.original.iter().flat_map(|file| file.outbound.iter().copied()).collect();
+        let (position, workflow) = sim.draw(|random| match random.below(4) {
+            0 => (random.below(repositories.len()), *random.pick(&WORKFLOWS)),
+            _ if agreements.is_empty() => (0, WORKFLOWS[0]),
+            _ => random.pick(&agreements).source,
+        });
+        if self.restless && sim.draw(|random| random.per_mille(300)) {
+            sim.spawn(Owner::Outside, withdraw_from(Arc::clone(sim), (position, workflow)));
+        }
         let spec = RunSpec { workflow: workflow.to_owned(), ..spec };
         let eligible = spec.conclusion == Some(Conclusion::Success)
             && ["push", "workflow_dispatch"].contains(&spec.event.as_str())
@@ -129,7 +136,7 @@ impl People {
     }
 
     /// A run that must not start anything, for one of many reasons.
-    fn end_ineligible_run(&mut self, sim: &Sim) {
+    fn end_ineligible_run(&mut self, sim: &Arc<Sim>) {
         let spec = match sim.draw(|random| random.below(5)) {
             0 => RunSpec { conclusion: Some(Conclusion::Failure), ..RunSpec::default() },
             1 => RunSpec { conclusion: None, ..RunSpec::default() },
@@ -210,6 +217,20 @@ impl People {
                 agreements.histories[position].set_reached(now, reached);
             }
         }
+    }
+}
+
+/// Somebody changes his mind just when something was about to follow from a run.
+async fn withdraw_from(sim: Arc<Sim>, source: Spot) {
+    let span = sim.draw(|random| random.millis(0, 90_000));
+    sim.sleep(span).await;
+    let files: Vec<File> = sim.observed().agreements.histories.iter().map(|history| history.file().clone()).collect();
+    let position = sim.draw(|random| random.below(files.len()));
+    let mut file = files[position].clone();
+    file.outbound.retain(|agreement| agreement.source != source);
+    file.inbound.retain(|agreement| agreement.source != source);
+    if file != files[position] {
+        set_file(&sim, position, file);
     }
 }
 

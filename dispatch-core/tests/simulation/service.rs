@@ -122,7 +122,7 @@ impl Process {
     /// Looks for what never arrived, now and then.
     async fn recover(self: Arc<Self>) {
         loop {
-            let span = self.sim.draw(|random| random.millis(30_000, 900_000));
+            let span = self.sim.draw(|random| random.millis(60_000, 1_800_000));
             self.sim.sleep(span).await;
             let now = self.sim.clock(self.id);
             let outcome = self.pipeline.recover(&self.side, RecoverOptions::default(), now).await;

@@ -40,9 +40,9 @@ impl Weather {
         let mut often = |levels: &[u64]| *random.pick(levels);
         let clock = often(&[0, 0, 0, 300]);
         Self {
-            crash: often(&[0, 0, 2, 5, 15]),
+            crash: often(&[0, 1, 3, 8]),
             store: often(&[0, 0, 10, 50, 150]),
-            github: often(&[0, 0, 20, 100, 250]),
+            github: often(&[0, 20, 100, 250]),
             slow: often(&[0, 20, 100]),
             suspended: often(&[0, 0, 10, 40]),
             webhook_lost: often(&[0, 0, 50, 300]),
