@@ -126,6 +126,10 @@ impl GitHubPort for WorldGitHub {
             Exchange::Answered(Contents::Directory { .. }) => Ok(FileRead::NoSuchFile { repository: found }),
             Exchange::Refused(error) if error.status == 404 => Ok(FileRead::NoSuchFile { repository: found }),
             Exchange::Refused(error) if error.status == 301 => Ok(FileRead::NoSuchRepository),
+            // The token is older than the suspension.
+            Exchange::Refused(error) if error.status == 403 && error.message.contains("suspended") => {
+                Ok(FileRead::NotInstalled)
+            }
             Exchange::Refused(error) => {
                 self.forget_refused(repository, "contents", &error);
                 Err(refusal(error, GitHubError::Unavailable))
