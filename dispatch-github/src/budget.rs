@@ -22,6 +22,11 @@ const READ_POINTS: u32 = 1;
 const WRITE_POINTS: u32 = 5;
 /// GitHub allows 100, of all programs that use the installation together.
 const CONCURRENT: usize = 80;
+/// Reads may spend this much of a minute's points, in percent: the rest is kept for writes, so that a flood of events, each
+/// of which needs reading, does not keep what was decided from being started.
+const READS_SHARE: u32 = 60;
+/// The furthest turn that is given to who must wait.
+const LAST_TURN: Duration = Duration::from_secs(5 * 60);
 /// How long a request waits for others to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// In seconds.
@@ -79,8 +84,11 @@ impl Budgets {
         let Ok(Ok(concurrent)) = concurrent else {
             return Err(wait(PATIENCE, "as many requests are under way as GitHub allows at the same time"));
         };
-        let points = if method.is_safe() { READ_POINTS } else { WRITE_POINTS };
-        lock(&account.ledger).spend(points, self.points, self.started.elapsed())?;
+        let (points, allowed) = match method.is_safe() {
+            true => (READ_POINTS, self.points / 100 * READS_SHARE + self.points % 100 * READS_SHARE / 100),
+            false => (WRITE_POINTS, self.points),
+        };
+        lock(&account.ledger).spend(points, allowed, self.started.elapsed())?;
         Ok(Permit { account, started: self.started, points, _concurrent: concurrent })
     }
 
@@ -151,6 +159,8 @@ struct Ledger {
     /// Points of requests that ended, by the second, oldest first: at most [`WINDOW`] and two entries.
     ended: VecDeque<(u64, u32)>,
     paused_until: Option<Duration>,
+    /// The last turn that was given to who must wait.
+    last_turn: Option<Duration>,
     /// The last pause whose end GitHub did not tell.
     guessed: Option<Duration>,
     primary: Option<PrimaryLimit>,
@@ -173,7 +183,8 @@ impl Ledger {
         let spent = self.spent(now);
         if spent.saturating_add(points) > allowed {
             let missing = spent.saturating_add(points) - allowed;
-            return Err(wait(self.regained(missing, now), "the minute's requests are used up"));
+            let turn = self.turn(self.regained(missing, now), points, allowed, now);
+            return Err(wait(turn, "the minute's requests are used up"));
         }
         self.under_way = self.under_way.saturating_add(points);
         Ok(())
@@ -205,6 +216,17 @@ impl Ledger {
         });
         let second = enough.map_or(now.as_secs(), |(second, _)| *second);
         Duration::from_secs(second + 1 + WINDOW).saturating_sub(now)
+    }
+
+    /// How long to wait where points are there again after `regained`: each who waits gets a turn of its own, at the pace at
+    /// which points come back, so that all do not come again at the same moment.
+    fn turn(&mut self, regained: Duration, points: u32, allowed: u32, now: Duration) -> Duration {
+        let takes = Duration::from_secs(WINDOW) * points / allowed.max(1);
+        let first = now.saturating_add(regained);
+        let turn = self.last_turn.map_or(first, |last| first.max(last.saturating_add(takes)));
+        let turn = turn.min(now.saturating_add(LAST_TURN));
+        self.last_turn = Some(turn);
+        turn.saturating_sub(now)
     }
 
     /// GitHub refused because of a limit.
@@ -305,6 +327,34 @@ mod tests {
         assert_eq!(refused, wait(seconds(41), "the minute's requests are used up"));
         assert!(ledger.spend(1, 900, seconds(70)).is_err());
         ledger.spend(5, 900, seconds(71)).unwrap();
+    }
+
+    #[test]
+    fn those_who_wait_get_turns_at_the_pace_at_which_points_come_back() {
+        let mut ledger = Ledger::default();
+        ledger.spend(900, 900, seconds(0)).unwrap();
+        ledger.done(900, seconds(0));
+        let waits: Vec<_> = (0..4)
+            .map(|_| match ledger.spend(5, 900, seconds(1)) {
+                Err(GitHubError::RateLimited { until: RateLimitReset::After(wait), .. }) => wait.as_millis(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(waits, [60_000, 60_333, 60_666, 60_999]);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_reads_leaves_points_for_writes() {
+        let budgets = Budgets::new(100);
+        let payer = Payer::Installation(InstallationId(7));
+        for _ in 0..60 {
+            budgets.acquire(payer, &Method::GET).await.unwrap();
+        }
+        assert!(budgets.acquire(payer, &Method::GET).await.is_err());
+        for _ in 0..8 {
+            budgets.acquire(payer, &Method::POST).await.unwrap();
+        }
+        assert!(budgets.acquire(payer, &Method::POST).await.is_err());
     }
 
     #[test]
@@ -424,7 +474,8 @@ mod tests {
                     let GitHubError::RateLimited { until: RateLimitReset::After(wait), .. } = error else {
                         panic!("{error}")
                     };
-                    prop_assert!(wait <= seconds(61));
+                    // A minute, and a turn.
+                    prop_assert!(wait <= seconds(61 + 15));
                     now += wait;
                     prop_assert!(ledger.spend(points, 20, now).is_ok());
                 }

@@ -93,7 +93,8 @@ async fn the_points_of_a_minute_are_never_exceeded() {
     let options = GitHubOptions { api_url: fake.server.uri(), points_per_minute: 14, ..options() };
     let github = GitHub::new(options).unwrap();
     let later = Timestamp::now() + Duration::from_secs(60);
-    for _ in 0..9 {
+    // Reads may spend 60 % of it.
+    for _ in 0..8 {
         read(&github, &app()).await.unwrap();
     }
     github.dispatch(&app_ref(), &cd(), later).await.unwrap();
@@ -101,10 +102,10 @@ async fn the_points_of_a_minute_are_never_exceeded() {
     let GitHubError::RateLimited { until: RateLimitReset::After(wait), .. } = error else { panic!("{error}") };
     assert!(wait > Duration::from_secs(50) && wait <= Duration::from_secs(61), "{wait:?}");
     assert!(matches!(github.dispatch(&app_ref(), &cd(), later).await, Err(GitHubError::RateLimited { .. })));
-    assert_eq!(fake.requests("GET", FILE).await.len(), 9);
+    assert_eq!(fake.requests("GET", FILE).await.len(), 8);
     assert_eq!(fake.requests("POST", DISPATCHES).await.len(), 1);
-    assert_eq!(github.budgets()[0].points_left, 0);
-    // The App's own are used up too: two tokens and one installation cost 11, and asking for another 1, and 5 are missing.
+    assert_eq!(github.budgets()[0].points_left, 1);
+    // The App's own are used up too: two tokens and one installation cost 11.
     let error = read(&github, &other()).await.unwrap_err();
     assert!(matches!(error, GitHubError::RateLimited { until: RateLimitReset::After(_), .. }), "{error:?}");
     assert!(fake.requests("POST", "/app/installations/8/access_tokens").await.is_empty());
