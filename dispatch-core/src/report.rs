@@ -175,7 +175,7 @@ impl Report {
     /// How long a repetition waits, so that many of them are told at once.
     const GATHER: Duration = Duration::from_secs(60);
     /// After an issue was opened and the answer is missing, it is not looked for sooner: GitHub's lists may be late.
-    pub const OPENING_SETTLES: Duration = Duration::from_secs(60);
+    pub const OPENING_SETTLES: Duration = Duration::from_secs(3 * 60);
 
     /// What an ending makes of a report; None where nothing is to be written.
     ///

@@ -253,8 +253,14 @@ impl IssuePort for GitHub {
         found.inspect_err(|error| tell("find_issue", &repository.name, error))
     }
 
-    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
-        let created = self.open_issue(repository, title, body).await;
+    async fn create_issue(
+        &self,
+        repository: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError> {
+        let created = self.open_issue(repository, title, body, not_after).await;
         created.inspect_err(|error| tell("create_issue", &repository.name, error))
     }
 

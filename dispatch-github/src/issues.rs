@@ -33,7 +33,7 @@ impl GitHub {
         let login = login.ok_or_else(|| unavailable("GitHub does not tell the App's slug"))?;
         for page in 1..=PAGES {
             let path = ApiPath::open_issues(&repository.name, login, page);
-            let answer = self.call_issues(repository, Method::GET, path, None::<()>, Effect::Read).await?;
+            let answer = self.call_issues(repository, Method::GET, path, None::<()>, Effect::Read, None).await?;
             let issues: Vec<wire::Issue> = parse(&answer)?;
             // Anybody can write the marker into an issue: only the App's own are its.
             let ours = |issue: &&wire::Issue| {
@@ -57,12 +57,14 @@ impl GitHub {
         repository: &RepositoryRef,
         title: &str,
         body: &str,
+        not_after: Timestamp,
     ) -> Result<u64, GitHubError> {
         at_most(title, TITLE_LIMIT, "title")?;
         at_most(body, TEXT_LIMIT, "body")?;
         let path = ApiPath::issues(&repository.name);
         let issue = wire::NewIssue { title, body };
-        let answer = self.call_issues(repository, Method::POST, path, Some(issue), Effect::Write).await?;
+        let answer =
+            self.call_issues(repository, Method::POST, path, Some(issue), Effect::Write, Some(not_after)).await?;
         match parse::<wire::Issue>(&answer) {
             Ok(issue) => Ok(issue.number),
             // It was made, and nobody knows its number.
@@ -81,7 +83,7 @@ impl GitHub {
         let state = change.open.map(|open| if open { "open" } else { "closed" });
         let update = wire::IssueUpdate { body: change.body, state };
         let path = ApiPath::issue(&repository.name, number);
-        self.call_issues(repository, Method::PATCH, path, Some(update), Effect::Write).await.map(drop)
+        self.call_issues(repository, Method::PATCH, path, Some(update), Effect::Write, None).await.map(drop)
     }
 
     /// A call that must be a success.
@@ -92,6 +94,7 @@ impl GitHub {
         path: ApiPath,
         body: Option<impl Serialize>,
         effect: Effect,
+        not_after: Option<Timestamp>,
     ) -> Result<Answer, GitHubError> {
         let body = body.map(|body| serde_json::to_vec(&body)).transpose();
         let call = Call {
@@ -103,7 +106,7 @@ impl GitHub {
             path,
             body: body.map_err(|error| unavailable(&error.to_string()))?,
             known: None,
-            not_after: None,
+            not_after,
             limit: BODY_LIMIT,
         };
         let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;

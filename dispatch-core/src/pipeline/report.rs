@@ -16,6 +16,9 @@ use crate::retry::later;
 
 /// How long telling is tried where GitHub does not answer, from the last failure on.
 const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after it was committed that an issue is opened the call may still be sent. Whoever looks for the issue looks
+/// much later.
+const SENT_WITHIN: Duration = Duration::from_secs(15);
 /// How often what GitHub answered is stored while others change the same report.
 const MAX_CONFLICTS: usize = 5;
 
@@ -80,7 +83,7 @@ impl Pipeline {
     /// was claimed.
     ///
     /// That an issue is about to be opened is committed before the call. Whoever finds such a report - the answer was lost,
-    /// the process died - looks for the issue by its hidden marker, a minute later at the earliest, before another is opened.
+    /// the process died - looks for the issue by its hidden marker, minutes later at the earliest, before another is opened.
     ///
     /// # Errors
     /// [`StoreError`]; the report comes back when its lease ends, or at the time that somebody else stored.
@@ -114,7 +117,8 @@ impl Pipeline {
                 (report.opening, report.due) = (Some(now), Some(later(now, Report::OPENING_SETTLES)));
                 version = self.commit_report(&report, version).await?;
                 let title = issue::title(&report.key.workflow);
-                issues.create_issue(&repository, &title, &body).await.map(Some)
+                let not_after = later(now, SENT_WITHIN);
+                issues.create_issue(&repository, &title, &body, not_after).await.map(Some)
             }
             // It works again before anybody was told that it did not.
             None => Ok(None),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::github::{GitHubError, RepositoryRef};
+use crate::Timestamp;
 
 /// The issues of a repository, with a token for that repository and `issues: write`.
 #[async_trait]
@@ -13,11 +14,19 @@ pub trait IssuePort: Send + Sync {
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
     async fn find_issue(&self, repository: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError>;
 
-    /// Opens an issue and answers with its number. `title` has at most 256 characters, `body` at most 65,536.
+    /// Opens an issue, with a call that is sent at `not_after` at the latest, and answers with its number. `title` has at most
+    /// 256 characters, `body` at most 65,536.
     ///
     /// # Errors
-    /// [`GitHubError`]. With [`GitHubError::InDoubt`] there may be one: look for it before asking again.
-    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError>;
+    /// [`GitHubError`]. With [`GitHubError::InDoubt`] there may be one: look for it before asking again. Too late is
+    /// [`GitHubError::Unavailable`].
+    async fn create_issue(
+        &self,
+        repository: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError>;
 
     /// Changes an issue. Doing it twice is the same as once.
     ///

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatch_core::Timestamp;
 use dispatch_core::decide::Visibility;
 use dispatch_core::dispatch::{Dispatch, DispatchState, Search};
 use dispatch_core::pipeline::{Pipeline, Reported};
@@ -261,7 +262,7 @@ fn what_works_before_anybody_was_told_is_not_told() {
 }
 
 #[test]
-fn an_issue_whose_answer_was_lost_is_looked_for_a_minute_later_and_no_second_is_opened() {
+fn an_issue_whose_answer_was_lost_is_looked_for_minutes_later_and_no_second_is_opened() {
     for done in [true, false] {
         let reporting = Reporting::new();
         reporting.order("create", if done { FaultKind::CutAfter } else { FaultKind::CutBefore });
@@ -270,7 +271,7 @@ fn an_issue_whose_answer_was_lost_is_looked_for_a_minute_later_and_no_second_is_
         reporting.calls();
         reporting.ends(&refused("again"));
         assert!(reporting.tell().is_empty());
-        reporting.house.advance(MINUTE);
+        reporting.house.advance(Report::OPENING_SETTLES);
         assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
         assert_eq!(reporting.calls(), if done { ["find", "update"] } else { ["find", "create"] });
         assert!(reporting.body().contains("`again`"));
@@ -285,14 +286,14 @@ fn a_crash_after_the_issue_was_opened_opens_no_second() {
     reporting.house.store.fail_after(1); // That it is about to be opened is stored; its number is not.
     assert!(matches!(reporting.tell_one(item), Err(StoreError::Unavailable(_))));
     assert!(reporting.tell().is_empty());
-    reporting.house.advance(MINUTE);
+    reporting.house.advance(Report::OPENING_SETTLES);
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
     assert_eq!(reporting.calls(), ["find", "create", "find", "update"]);
     assert!(reporting.issue().open);
 }
 
 #[test]
-fn an_issue_that_may_have_been_opened_just_now_is_not_looked_for_within_the_minute() {
+fn an_issue_that_may_have_been_opened_just_now_is_not_looked_for_at_once() {
     let reporting = Reporting::new();
     reporting.ends(&refused("wrong"));
     let item = reporting.house.claim(Queue::Report).remove(0);
@@ -302,7 +303,7 @@ fn an_issue_that_may_have_been_opened_just_now_is_not_looked_for_within_the_minu
     reporting.ends(&TRIGGERED); // This is to be told at once.
     assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
     assert!(reporting.calls().is_empty(), "GitHub's lists may be late");
-    reporting.house.advance(MINUTE);
+    reporting.house.advance(Report::OPENING_SETTLES);
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
     assert!(!reporting.issue().open);
 }
@@ -314,13 +315,51 @@ fn an_issue_in_doubt_is_looked_for_again_when_looking_failed() {
     reporting.ends(&refused("wrong"));
     reporting.tell();
     reporting.order("find", FaultKind::status(502));
-    reporting.house.advance(MINUTE);
+    reporting.house.advance(Report::OPENING_SETTLES);
     assert!(matches!(reporting.tell()[..], [Reported::PutBack { .. }]));
     assert!(reporting.report().opening.is_some());
     reporting.ends(&TRIGGERED);
     reporting.house.advance(MINUTE * 60);
     assert_eq!(reporting.tell(), [Reported::Told { issue: Some(1) }]);
     assert!(!reporting.issue().open);
+}
+
+#[test]
+fn an_issue_is_not_opened_by_who_was_stopped_until_others_may_have_looked_for_it() {
+    let reporting = Reporting::new();
+    reporting.ends(&refused("wrong"));
+    let item = reporting.house.claim(Queue::Report).remove(0);
+    let late = Late { issues: &reporting.issues, world: &reporting.house };
+    assert!(matches!(reporting.tell_through(&late, item), Ok(Reported::PutBack { .. })));
+    assert_eq!(reporting.calls(), ["find"]);
+}
+
+/// A process that is stopped for minutes right before it opens an issue.
+struct Late<'a> {
+    issues: &'a WorldGitHub,
+    world: &'a House,
+}
+
+#[async_trait]
+impl IssuePort for Late<'_> {
+    async fn find_issue(&self, at: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
+        self.issues.find_issue(at, marker).await
+    }
+
+    async fn create_issue(
+        &self,
+        at: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError> {
+        self.world.advance(MINUTE * 5);
+        self.issues.create_issue(at, title, body, not_after).await
+    }
+
+    async fn update_issue(&self, at: &RepositoryRef, number: u64, c: IssueChange<'_>) -> Result<(), GitHubError> {
+        self.issues.update_issue(at, number, c).await
+    }
 }
 
 /// The issues, and what happens elsewhere right after one of the calls.
@@ -346,8 +385,14 @@ impl IssuePort for Meanwhile<'_> {
         found
     }
 
-    async fn create_issue(&self, at: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
-        let number = self.issues.create_issue(at, title, body).await;
+    async fn create_issue(
+        &self,
+        at: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError> {
+        let number = self.issues.create_issue(at, title, body, not_after).await;
         self.called("create");
         number
     }

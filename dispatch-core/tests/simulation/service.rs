@@ -56,7 +56,7 @@ pub(crate) fn start(sim: &Arc<Sim>, id: usize) {
     };
     let secrets = SECRETS.parse().unwrap();
     let process =
-        Arc::new(Process { sim: Arc::clone(sim), id, github, side: SidePorts(Arc::clone(sim)), pipeline, secrets });
+        Arc::new(Process { sim: Arc::clone(sim), id, github, side: SidePorts(Arc::clone(sim), id), pipeline, secrets });
     sim.set_process(id, Some(Arc::clone(&process)));
     for queue in Queue::ALL {
         sim.spawn(Owner::Process(id), Arc::clone(&process).work(queue));

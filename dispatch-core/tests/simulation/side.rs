@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatch_core::Timestamp;
 use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryAttempt, DeliveryLogPort};
 use dispatch_core::ports::github::{GitHubError, RateLimitReset, RepositoryRef};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
@@ -20,7 +21,7 @@ const FOUND_AFTER: Duration = Duration::from_secs(20);
 
 /// Both ports. What they change is the world, or what was observed of it; they keep nothing.
 #[derive(Clone)]
-pub(crate) struct SidePorts(pub(crate) Arc<Sim>);
+pub(crate) struct SidePorts(pub(crate) Arc<Sim>, pub(crate) usize);
 
 impl SidePorts {
     /// One exchange: it may fail before it does anything, and its answer may be lost.
@@ -107,8 +108,17 @@ impl IssuePort for SidePorts {
         })
     }
 
-    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
+    async fn create_issue(
+        &self,
+        repository: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError> {
         self.exchange(|sim| {
+            if sim.clock(self.1) > not_after {
+                return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
+            }
             let opened_at = sim.now();
             let issues = &mut sim.observed().issues;
             let (repository, title, body) = (repository.id, title.to_owned(), body.to_owned());

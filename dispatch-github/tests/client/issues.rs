@@ -1,5 +1,6 @@
 //! Issues: what is sent, and what an answer means.
 
+use dispatch_core::Timestamp;
 use dispatch_core::ports::github::{GitHubError, RepositoryRef};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_github::GitHub;
@@ -88,7 +89,7 @@ async fn an_issue_is_opened_with_one_post_and_changed_with_one_patch() {
     fake.answer("POST", ISSUES, ResponseTemplate::new(201).set_body_json(issue(7, "dispatch[bot]", None))).await;
     fake.answer("PATCH", &format!("{ISSUES}/7"), ok(issue(7, "dispatch[bot]", None))).await;
     let github = fake.github();
-    assert_eq!(github.create_issue(&app_ref(), "title", "text").await, Ok(7));
+    assert_eq!(github.create_issue(&app_ref(), "title", "text", Timestamp::MAX).await, Ok(7));
     let sent: Value = fake.requests("POST", ISSUES).await[0].body_json().unwrap();
     assert_eq!(sent, json!({ "title": "title", "body": "text" }));
     for (change, body) in [
@@ -116,7 +117,7 @@ async fn a_missing_answer_is_in_doubt_and_a_refusal_is_none() {
     ] {
         let fake = Fake::start().await;
         fake.answer("POST", ISSUES, answer).await;
-        let error = fake.github().create_issue(&app_ref(), "title", "text").await.unwrap_err();
+        let error = fake.github().create_issue(&app_ref(), "title", "text", Timestamp::MAX).await.unwrap_err();
         assert!(expected(&error), "{error}");
         assert_eq!(fake.requests("POST", ISSUES).await.len(), 1);
     }
@@ -130,8 +131,8 @@ async fn what_is_too_long_is_not_sent() {
     let long = "ä".repeat(65_537);
     let change = IssueChange { body: Some(&long), open: None };
     for refused in [
-        github.create_issue(&app, &"t".repeat(257), "").await.map(drop),
-        github.create_issue(&app, "t", &long).await.map(drop),
+        github.create_issue(&app, &"t".repeat(257), "", Timestamp::MAX).await.map(drop),
+        github.create_issue(&app, "t", &long, Timestamp::MAX).await.map(drop),
         github.update_issue(&app, 7, change).await,
     ] {
         assert!(matches!(refused, Err(GitHubError::Refused { status: 422, .. })), "{refused:?}");

@@ -66,7 +66,7 @@ async fn everything() -> Vec<Request> {
     fake.answer("POST", ISSUES, ResponseTemplate::new(201).set_body_json(json!({ "number": 7 }))).await;
     fake.answer("PATCH", &format!("{ISSUES}/7"), ok(json!({}))).await;
     assert_eq!(by_id.find_issue(&app_ref(), "m").await, Ok(None));
-    let number = by_id.create_issue(&app_ref(), "title", "text").await.unwrap();
+    let number = by_id.create_issue(&app_ref(), "title", "text", Timestamp::MAX).await.unwrap();
     let change = IssueChange { body: Some("text"), open: Some(false) };
     by_id.update_issue(&app_ref(), number, change).await.unwrap();
     fake.answer("GET", "/app/hook/deliveries", ok(json!([]))).await;

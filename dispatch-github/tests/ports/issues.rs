@@ -1,5 +1,6 @@
 //! Issues.
 
+use dispatch_core::Timestamp;
 use dispatch_core::ports::github::RepositoryRef;
 use dispatch_core::ports::issues::IssueChange;
 use dispatch_core::testing::world::{FaultKind, World};
@@ -25,8 +26,8 @@ pub(crate) async fn ask(port: &dyn Ports, app: &RepositoryRef, steps: &[Step]) -
     for step in steps {
         answers.push(match *step {
             Find(marker) => told(port.find_issue(app, marker).await),
-            Create(title, body) => told(port.create_issue(app, title, body).await),
-            CreateLong(characters) => told(port.create_issue(app, "t", &"ä".repeat(characters)).await),
+            Create(title, body) => told(port.create_issue(app, title, body, Timestamp::MAX).await),
+            CreateLong(characters) => told(port.create_issue(app, "t", &"ä".repeat(characters), Timestamp::MAX).await),
             Change(number, body, open) => told(port.update_issue(app, number, IssueChange { body, open }).await),
         });
     }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{CUT, WorldGitHub, no_token, refusal};
+use crate::Timestamp;
 use crate::ports::github::{GitHubError, RepositoryRef};
 use crate::ports::issues::{IssueChange, IssuePort};
 use crate::testing::world::{self, Access, ApiError, Caller, Exchange, World};
@@ -27,7 +28,16 @@ impl IssuePort for WorldGitHub {
         )
     }
 
-    async fn create_issue(&self, repository: &RepositoryRef, title: &str, body: &str) -> Result<u64, GitHubError> {
+    async fn create_issue(
+        &self,
+        repository: &RepositoryRef,
+        title: &str,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<u64, GitHubError> {
+        if self.world().now() > not_after {
+            return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
+        }
         let name = &repository.name;
         self.issues_call(repository, "POST", &format!("/repos/{name}/issues"), GitHubError::InDoubt, |world, token| {
             Ok((201, world.create_issue(token, name, title, Some(body), Vec::new())?.number))
