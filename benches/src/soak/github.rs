@@ -16,8 +16,8 @@ use crate::{Result, weather};
 const OWNERS: usize = 20;
 /// How many targets each of an owner's sources has. The targets of the last one change their minds.
 const TARGETS: [usize; 6] = [1, 1, 1, 2, 3, 1];
-/// How often something happens.
-const RUN_EVERY: Duration = Duration::from_millis(33);
+/// How often something happens: 15 runs a second, over all owners.
+const RUN_EVERY: Duration = Duration::from_millis(66);
 const FAULT_EVERY: Duration = Duration::from_millis(700);
 const DUPLICATE_EVERY: Duration = Duration::from_millis(500);
 const CHANGE_EVERY: Duration = Duration::from_millis(800);
