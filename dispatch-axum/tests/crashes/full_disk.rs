@@ -16,7 +16,8 @@ use super::http::request;
 use super::organisation::Organisation;
 use super::program::Home;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+// Longer than a call may take whose answer could not be written: it is looked for two minutes later.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A small file system in memory. Only root can make one.
 struct SmallDisk(TempDir);
