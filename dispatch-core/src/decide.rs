@@ -84,10 +84,11 @@ pub enum Decided {
 pub fn decide(event: &Event, known: &Known, guardrails: &Guardrails) -> Decided {
     let plan = match &event.kind {
         EventKind::WorkflowRun(run) => about_run(event, run, known, guardrails),
-        EventKind::Push(_) => Err(Stop::Skip(Skipped {
+        _ => Err(Stop::Skip(Skipped {
             reason: Reason::NoRuleMatched,
             message: format!("no rule can be about a {} event", quote(event.kind.name())),
             outbound_rule: None,
+            answer: false,
         })),
     };
     match plan {

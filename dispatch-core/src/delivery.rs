@@ -81,6 +81,8 @@ impl DeliverySummary {
         let (workflow, branch) = match &event.kind {
             EventKind::WorkflowRun(run) => (run.workflow.clone(), run.head_branch.clone()),
             EventKind::Push(push) => (None, push.branch.clone()),
+            EventKind::PullRequest(pull_request) => (None, Some(pull_request.now.base_branch.clone())),
+            EventKind::RunProgress(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => (None, None),
         };
         let repository = event.repository.name.clone();
         Self { event: event.kind.name().to_owned(), repository, workflow, branch, received_at }

@@ -6,7 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, RunId, WorkflowFile};
+use crate::environment::EnvironmentKey;
+use crate::name::{
+    Branch, CheckId, CheckRunId, CommandName, CommentId, CommitSha, InstallationId, Login, PullRequestNumber,
+    Repository, RepositoryId, RunId, UserId, WorkflowFile,
+};
 
 /// Something that happened in one repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +52,17 @@ pub struct EventRepository {
 pub enum EventKind {
     /// `workflow_run` with action `completed`.
     WorkflowRun(WorkflowRun),
+    /// `workflow_run` with action `requested` or `in_progress`: it starts nothing, and tells how far a run got that was
+    /// started here.
+    RunProgress(RunProgress),
     /// `push`: commits arrived on a branch or a tag.
     Push(Push),
+    /// `pull_request` with one of the [actions](PullRequestAction) that rules can name.
+    PullRequest(PullRequest),
+    /// `issue_comment` with action `created`, on a pull request, whose first line is shaped like a command.
+    Command(Command),
+    /// `check_run` with action `rerequested`: somebody wants a dispatch to be done again.
+    CheckRerequest(CheckRerequest),
 }
 
 impl EventKind {
@@ -57,8 +70,24 @@ impl EventKind {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::WorkflowRun(_) => "workflow_run",
+            Self::WorkflowRun(_) | Self::RunProgress(_) => "workflow_run",
             Self::Push(_) => "push",
+            Self::PullRequest(_) => "pull_request",
+            Self::Command(_) => "issue_comment",
+            Self::CheckRerequest(_) => "check_run",
+        }
+    }
+
+    /// The action, in GitHub's word; None for events without one.
+    #[must_use]
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::WorkflowRun(_) => Some("completed"),
+            Self::RunProgress(progress) => Some(progress.stage.as_str()),
+            Self::Push(_) => None,
+            Self::PullRequest(pull_request) => Some(pull_request.action.as_str()),
+            Self::Command(_) => Some("created"),
+            Self::CheckRerequest(_) => Some("rerequested"),
         }
     }
 }
@@ -168,6 +197,194 @@ impl std::fmt::Display for Conclusion {
     }
 }
 
+/// A run that has not completed got so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunProgress {
+    /// The run's id.
+    pub id: RunId,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// How far.
+    pub stage: RunStage,
+    /// Whose doing the run's first attempt is.
+    pub actor: Option<Login>,
+    /// The run's page. At most 1,024 characters.
+    pub url: String,
+    /// When GitHub last changed the run.
+    pub updated_at: Timestamp,
+}
+
+/// How far a run got. In the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStage {
+    /// It was made, and waits.
+    Requested,
+    /// It runs.
+    InProgress,
+}
+
+impl RunStage {
+    /// GitHub's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::InProgress => "in_progress",
+        }
+    }
+}
+
+/// Something happened to a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// What.
+    pub action: PullRequestAction,
+    /// How it is after that.
+    pub now: PullRequestState,
+    /// Set where no webhook said so: an environment is to go because its pull request is closed and no webhook told, or
+    /// because its time is over.
+    #[serde(default)]
+    pub sweep: Option<Sweep>,
+}
+
+/// Why an environment is to go although no webhook said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The environment.
+    pub environment: EnvironmentKey,
+    /// Whether its time is over. Else its pull request is closed.
+    pub expired: bool,
+    /// When it was found.
+    pub at: Timestamp,
+}
+
+/// What can happen to a pull request that a rule can name. The words are GitHub's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullRequestAction {
+    /// It was opened.
+    Opened,
+    /// Its head moved.
+    Synchronize,
+    /// It was opened again.
+    Reopened,
+    /// It was closed, merged or not.
+    Closed,
+}
+
+impl PullRequestAction {
+    /// Every action, in the order of a pull request's life.
+    pub const ALL: [Self; 4] = [Self::Opened, Self::Synchronize, Self::Reopened, Self::Closed];
+
+    /// GitHub's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Synchronize => "synchronize",
+            Self::Reopened => "reopened",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The action for GitHub's word, if it is one.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == word)
+    }
+}
+
+impl std::fmt::Display for PullRequestAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A pull request at one time, as a webhook or the API shows it: never its title, its body or its labels' names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequestState {
+    /// Its number.
+    pub number: PullRequestNumber,
+    /// Whether it is open.
+    pub open: bool,
+    /// Whether it was merged.
+    pub merged: bool,
+    /// Whether it is a draft.
+    pub draft: bool,
+    /// The branch that it wants to change.
+    pub base_branch: Branch,
+    /// The branch with the changes. A stranger can choose its name.
+    pub head_branch: Branch,
+    /// The newest commit of that branch.
+    pub head_sha: CommitSha,
+    /// Where that branch is.
+    pub head: Head,
+    /// Who opened it; None where the account is gone.
+    pub author: Option<UserId>,
+    /// Whether it has the label `keep`: its environments do not expire.
+    #[serde(default)]
+    pub keep: bool,
+    /// When GitHub last changed it.
+    pub updated_at: Timestamp,
+}
+
+/// A comment on a pull request that is a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The comment.
+    pub comment: CommentId,
+    /// Where it was written.
+    pub pull_request: PullRequestNumber,
+    /// The command.
+    pub name: CommandName,
+    /// What follows it in the line.
+    pub argument: CommandArgument,
+    /// Who wrote it.
+    pub commenter: Commenter,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// What follows a command in its line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandArgument {
+    /// Nothing.
+    None,
+    /// One commit, in full: the one that the command is about.
+    Commit(CommitSha),
+    /// Something else. It is not kept: no rule can take it.
+    Other,
+}
+
+/// Who wrote a comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commenter {
+    /// The account's number, which stays when the account is renamed.
+    pub id: UserId,
+    /// The account's login.
+    pub login: Login,
+    /// Whether it is a person who wrote it himself: the sender and the author of the comment are one account, of type
+    /// `User`, and not through an App.
+    pub person: bool,
+}
+
+/// Somebody wants a check run of this App to be done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRerequest {
+    /// The check run.
+    pub check_run: CheckRunId,
+    /// What this App wrote into its `external_id`.
+    pub external_id: CheckId,
+    /// The bot of the App whose check run it is.
+    pub app: Option<Login>,
+    /// Who wants it.
+    pub by: Commenter,
+    /// When GitHub last changed the check run, where it says so.
+    pub requested_at: Option<Timestamp>,
+}
+
 /// Commits arrived on a ref, or a ref was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Push {
@@ -194,12 +411,26 @@ impl EventIdentity {
 }
 
 impl Event {
-    /// The identity of the event: for a workflow run, repository id, run id and attempt.
+    /// The identity of the event: for a workflow run, repository id, run id and attempt; for a pull request, its number,
+    /// action, head and time; for a command, the comment; for a check run that is wanted again, the check run.
     #[must_use]
     pub fn identity(&self) -> EventIdentity {
         let repository = self.repository.id;
         EventIdentity(match &self.kind {
             EventKind::WorkflowRun(run) => format!("workflow_run:{repository}:{}:{}", run.id, run.attempt).into(),
+            EventKind::RunProgress(run) => {
+                format!("run_progress:{repository}:{}:{}:{}", run.id, run.attempt, run.stage.as_str()).into()
+            }
+            EventKind::PullRequest(PullRequest { sweep: Some(sweep), .. }) => {
+                let EnvironmentKey { repository: target, name } = &sweep.environment;
+                format!("sweep:{repository}:{}:{name}:{}", target.key(), sweep.at).into()
+            }
+            EventKind::PullRequest(PullRequest { action, now, .. }) => {
+                let PullRequestState { number, head_sha, updated_at, .. } = now;
+                format!("pull_request:{repository}:{number}:{action}:{head_sha}:{updated_at}").into()
+            }
+            EventKind::Command(command) => format!("command:{repository}:{}", command.comment).into(),
+            EventKind::CheckRerequest(check) => format!("check_run:{repository}:{}", check.check_run).into(),
             EventKind::Push(push) => format!(
                 "push:{repository}:{}:{}",
                 push.branch.as_ref().map_or("-", Branch::as_str),

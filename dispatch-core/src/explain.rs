@@ -275,6 +275,11 @@ impl From<&Event> for ExplainedEvent {
                 explained.branch = push.branch.as_ref().map(ToString::to_string);
                 explained.sha = push.after.as_ref().map(ToString::to_string);
             }
+            EventKind::PullRequest(pull_request) => {
+                explained.branch = Some(pull_request.now.base_branch.to_string());
+                explained.sha = Some(pull_request.now.head_sha.to_string());
+            }
+            EventKind::RunProgress(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => {}
         }
         explained
     }
@@ -282,7 +287,7 @@ impl From<&Event> for ExplainedEvent {
 
 impl From<&Skipped> for ExplainedSkip {
     fn from(skipped: &Skipped) -> Self {
-        let Skipped { reason, message, outbound_rule } = skipped.clone();
+        let Skipped { reason, message, outbound_rule, .. } = skipped.clone();
         Self { reason, message, outbound_rule: outbound_rule.as_ref().map(Line::from) }
     }
 }
@@ -295,7 +300,7 @@ impl From<&Decision> for ExplainedDecision {
             reason: decision.reason(),
             message: decision.message(),
             git_ref: decision.git_ref().cloned(),
-            inputs: decision.inputs().cloned(),
+            inputs: decision.inputs(),
             outbound_rule: (&decision.outbound_rule).into(),
             inbound_rule: decision.inbound_rule().map(Line::from),
         }
@@ -318,7 +323,8 @@ impl From<&RuleLocation> for Line {
 fn bot(event: &Event) -> Option<&Login> {
     let actor = match &event.kind {
         EventKind::WorkflowRun(run) => run.actor.as_ref(),
-        EventKind::Push(_) => None,
+        EventKind::RunProgress(run) => run.actor.as_ref(),
+        EventKind::Push(_) | EventKind::PullRequest(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => None,
     };
     [actor, event.sender.as_ref()].into_iter().flatten().find(|login| login.as_str().ends_with("[bot]"))
 }

@@ -28,8 +28,8 @@ pub struct Ledger {
 pub struct OpenCall {
     /// Whose call it is.
     pub dispatch: DispatchKey,
-    /// Where the run was asked to run.
-    pub git_ref: GitRef,
+    /// Where the run was asked to run; None for an event, whose workflows run on the default branch.
+    pub git_ref: Option<GitRef>,
     /// When it began: no run of it is older.
     pub since: Timestamp,
     /// Whether nobody looks for its run any more.

@@ -107,6 +107,26 @@ id!(
     RunId
 );
 
+id!(
+    /// The number of an account. It stays when the account is renamed, and a recreated login gets another one.
+    UserId
+);
+id!(
+    /// The id of a comment.
+    CommentId
+);
+id!(
+    /// The id of a check run.
+    CheckRunId
+);
+id!(
+    /// The number of a pull request in its repository. Pull requests and issues share one count.
+    PullRequestNumber
+);
+
+mod words;
+pub use self::words::{CheckId, CommandName, EnvironmentName, EventType, TeamName};
+
 /// `owner/name`. Compares without case, as GitHub does (REST API description: "not case sensitive"), prints as written.
 #[derive(Clone)]
 pub struct Repository {

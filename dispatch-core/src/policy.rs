@@ -4,7 +4,9 @@
 //! node; `raw` decodes the nodes, each value by itself; `check` turns that into a [`Policy`] or into every problem of the
 //! file at once.
 
+mod accept;
 mod check;
+mod environment;
 mod finding;
 mod gate;
 mod raw;
@@ -15,9 +17,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::accept::{Accept, ValuePattern};
+pub use self::environment::{EnvironmentAction, EnvironmentRule};
 use crate::diagnostic::Diagnostics;
-use crate::event::Conclusion;
-use crate::name::{GitRef, Owner, Repository, RepositoryId, WorkflowFile};
+use crate::event::{Conclusion, PullRequestAction};
+use crate::name::{CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
 use crate::pattern::PatternSet;
 use crate::template::Template;
 
@@ -63,6 +67,7 @@ pub struct Policy {
     /// Positions in `inbound`, by the source repository that a rule names: so that a decision does not pay for the rules
     /// that are about others.
     inbound_by_source: BTreeMap<Repository, Vec<usize>>,
+    environments: Vec<EnvironmentRule>,
 }
 
 impl Policy {
@@ -73,7 +78,13 @@ impl Policy {
         for (position, rule) in inbound.iter().enumerate() {
             inbound_by_source.entry(rule.repository.clone()).or_default().push(position);
         }
-        Self { outbound, inbound, inbound_by_source }
+        Self { outbound, inbound, inbound_by_source, environments: Vec::new() }
+    }
+
+    /// The same, with the environments that pull requests of this repository get.
+    #[must_use]
+    pub fn with_environments(self, environments: Vec<EnvironmentRule>) -> Self {
+        Self { environments, ..self }
     }
 
     /// Reads a policy file. `owner` is the owner of the repository that holds it: the owner that a bare repository name
@@ -93,6 +104,12 @@ impl Policy {
     #[must_use]
     pub fn inbound(&self) -> &[InboundRule] {
         &self.inbound
+    }
+
+    /// The environments that pull requests of this repository get, in the order of the file.
+    #[must_use]
+    pub fn environments(&self) -> &[EnvironmentRule] {
+        &self.environments
     }
 
     /// The inbound rules that name this source repository, in the order of the file.
@@ -144,6 +161,52 @@ pub struct InboundRule {
 pub enum Source {
     /// A workflow run completed.
     WorkflowRun(WorkflowRunSource),
+    /// Something happened to a pull request.
+    PullRequest(PullRequestSource),
+    /// Somebody gave a command in a comment on a pull request.
+    Command(CommandSource),
+}
+
+/// Which changes of pull requests a rule is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PullRequestSource {
+    /// What must have happened.
+    pub actions: BTreeSet<PullRequestAction>,
+    /// The branches that the pull request may want to change. None: any.
+    pub base: Option<PatternSet>,
+    /// Whether it must be a draft, or must be none. None: either.
+    pub draft: Option<bool>,
+    /// Whether pull requests of forks count.
+    pub forks: bool,
+}
+
+/// Which commands a rule is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandSource {
+    /// The command.
+    pub command: CommandName,
+    /// Who may give it. None: who may write to the repository.
+    pub permission: Option<CommandPermission>,
+    /// The branches that the pull request may want to change. None: any.
+    pub base: Option<PatternSet>,
+    /// Whether it must be a draft, or must be none. None: either.
+    pub draft: Option<bool>,
+    /// Whether pull requests of forks count.
+    pub forks: bool,
+}
+
+/// Who may give a command. Read from GitHub when the command is decided about, never from the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandPermission {
+    /// Who may write to the repository. GitHub says `write` of maintainers too.
+    Write,
+    /// Who administers the repository.
+    Admin,
+    /// Who opened the pull request, whatever else he may do, and who may write.
+    Author,
+    /// Who is an active member of the team, and may write.
+    Team(TeamName),
 }
 
 /// Which runs a rule is about. A filter that is absent says nothing of its own; what that means is part of the
@@ -185,10 +248,55 @@ pub struct Target {
     pub start: Start,
     /// The branch or tag to start it at. None: the source's branch, else the operator's default.
     pub git_ref: Option<GitRef>,
-    /// What is sent along, by name.
+    /// What is sent along, by name: the inputs of a workflow, or the payload of an event.
     pub inputs: BTreeMap<String, Template>,
+    /// What it does to the pull request's environment.
+    pub environment: Option<EnvironmentAction>,
+    /// Whether a merge should wait for it. `true`: a denial is a failed check. `false`: nothing that becomes of it is one.
+    /// None: a denial is neutral, and a run shows its own conclusion.
+    pub required: Option<bool>,
+    /// Where its result is told. None: what [`Channel::default_for`] says.
+    pub report: Option<BTreeSet<Channel>>,
     /// 1-based line of the target's entry.
     pub line: u32,
+}
+
+/// Where the result of a dispatch is told to the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A check run on the source's commit.
+    Check,
+    /// The one comment on the pull request that is kept up to date.
+    Comment,
+    /// The issue about a workflow whose dispatches fail.
+    Issue,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 3] = [Self::Check, Self::Comment, Self::Issue];
+
+    /// The word of the policy file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Comment => "comment",
+            Self::Issue => "issue",
+        }
+    }
+
+    /// Where a result is told where the rule does not say: always by a check; failures of runs in an issue, because nobody
+    /// watches the checks of a merged commit; and who gives a command is answered where he gave it.
+    #[must_use]
+    pub fn default_for(source: &Source) -> BTreeSet<Self> {
+        match source {
+            Source::WorkflowRun(_) => [Self::Check, Self::Issue].into(),
+            Source::PullRequest(_) => [Self::Check].into(),
+            Source::Command(_) => [Self::Check, Self::Comment].into(),
+        }
+    }
 }
 
 /// What can be started in a repository.
@@ -198,6 +306,8 @@ pub struct Target {
 pub enum Start {
     /// A workflow, by `workflow_dispatch`.
     Workflow(WorkflowFile),
+    /// Whatever listens to an event, by `repository_dispatch`.
+    Event(EventType),
 }
 
 impl Start {
@@ -206,6 +316,7 @@ impl Start {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Workflow(file) => file.as_str(),
+            Self::Event(event) => event.as_str(),
         }
     }
 }
@@ -221,20 +332,13 @@ impl fmt::Display for Start {
 pub struct InboundTarget {
     /// What may be started here.
     pub start: Start,
-    /// The inputs that may be sent along. All inputs of a dispatch must be accepted by one inbound target.
+    /// The inputs, or the properties of the payload, that may be sent along. All of a dispatch must be accepted by one
+    /// inbound target.
     pub accept_inputs: BTreeMap<String, Accept>,
     /// The branches and tags that it may be started at. None: any.
     pub accept_refs: Option<PatternSet>,
     /// 1-based line of the target's entry.
     pub line: u32,
-}
-
-/// Consent to the value of one input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Accept {
-    /// Any value. What a stranger can choose must still be made of harmless characters.
-    Any,
 }
 
 /// One line of one policy file: what a decision points at.

@@ -3,11 +3,15 @@
 pub mod delivery_log;
 pub mod github;
 pub mod issues;
+pub mod notices;
 pub mod policies;
+pub mod pull_requests;
 pub mod store;
 
 pub use delivery_log::DeliveryLogPort;
 pub use github::{GitHubError, GitHubPort};
 pub use issues::IssuePort;
+pub use notices::NoticePort;
 pub use policies::{BoundedPolicyMemory, PolicyMemory};
+pub use pull_requests::PullRequestPort;
 pub use store::{StoreError, StorePort};

@@ -101,6 +101,18 @@ reasons! {
     SourceRunSuperseded = "source_run_superseded", Source,
         "an old run was run again after a newer run had been dispatched",
         "start a new run, or say `reruns: any` on both sides";
+    PullRequestSuperseded = "pull_request_superseded", Source,
+        "something newer has happened to the pull request since",
+        "nothing to do: the newer event counts";
+    CommitNotConfirmed = "commit_not_confirmed", Source,
+        "it is not certain that the command is about the newest commit",
+        "give the command again with the full commit behind it, such as `/deploy 3484a3fb816e0859fd6e1cea078d76385ff50625`";
+    ArgumentNotAccepted = "argument_not_accepted", Source,
+        "the command takes nothing behind it but a full commit",
+        "give the command alone, or with the 40 hexadecimal digits of the newest commit";
+    PullRequestNotOpen = "pull_request_not_open", Source,
+        "the pull request is not open",
+        "open it again, or wait for nothing: what belonged to it is cleaned up by its closing";
     CommenterNotPermitted = "commenter_not_permitted", Source,
         "the commenter may not give this command",
         "ask somebody with the permission that the rule names";
@@ -170,6 +182,12 @@ reasons! {
     EnvironmentNameTaken = "environment_name_taken", Target,
         "another source holds an environment of this name",
         "give the environment another name";
+    EnvironmentNotDefined = "environment_not_defined", Source,
+        "no environment is defined for pull requests into this branch",
+        "add an entry with this `base` to `environments` of the policy file";
+    EnvironmentStillHeld = "environment_still_held", Source,
+        "other open pull requests hold the environment",
+        "nothing to do: it is destroyed when the last of them is closed";
     EnvironmentNotHeld = "environment_not_held", Target,
         "this source holds no environment of this name",
         "create the environment first";

@@ -259,7 +259,7 @@ impl ReportKey {
     #[must_use]
     pub fn of_dispatch(dispatch: &Dispatch) -> Option<(Self, Repository)> {
         let (lane, _) = dispatch.source.lane.as_ref()?;
-        let Start::Workflow(workflow) = &lane.source.start;
+        let Start::Workflow(workflow) = &lane.source.start else { return None };
         let key = Self { repository: dispatch.source.repository, workflow: workflow.clone() };
         Some((key, dispatch.source.name.clone()))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{GitRef, WorkflowFile};
+use crate::name::{EventType, GitRef, WorkflowFile};
 use crate::policy::Start;
 
 /// A request that starts something in a repository.
@@ -14,16 +14,44 @@ use crate::policy::Start;
 pub enum DispatchRequest {
     /// `POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches`
     Workflow(WorkflowDispatch),
+    /// `POST /repos/{owner}/{repo}/dispatches`
+    Event(RepositoryDispatch),
 }
 
 impl DispatchRequest {
+    /// The branch or tag that it asks for; None for an event, whose workflows run on the default branch.
+    #[must_use]
+    pub fn git_ref(&self) -> Option<&GitRef> {
+        match self {
+            Self::Workflow(request) => Some(request.git_ref()),
+            Self::Event(_) => None,
+        }
+    }
+
+    /// What is sent along, as text: the inputs, or the payload's properties.
+    #[must_use]
+    pub fn values(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Workflow(request) => request.inputs.clone(),
+            Self::Event(request) => {
+                request.client_payload.iter().map(|(name, value)| (name.clone(), as_text(value))).collect()
+            }
+        }
+    }
+
     /// What the request starts.
     #[must_use]
     pub fn start(&self) -> Start {
         match self {
             Self::Workflow(request) => Start::Workflow(request.workflow.clone()),
+            Self::Event(request) => Start::Event(request.event_type.clone()),
         }
     }
+}
+
+/// A value of a payload as text: a string as it is.
+pub(crate) fn as_text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Starts a workflow at a ref, with inputs. Inputs travel as strings.
@@ -111,6 +139,82 @@ impl WorkflowDispatch {
     #[must_use]
     pub fn body(&self) -> serde_json::Value {
         serde_json::json!({ "ref": self.git_ref, "inputs": self.inputs, "return_run_details": true })
+    }
+}
+
+/// Makes an event in a repository, with a payload. Whatever workflow of the default branch listens to it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedEvent")]
+pub struct RepositoryDispatch {
+    event_type: EventType,
+    client_payload: BTreeMap<String, serde_json::Value>,
+}
+
+/// An event as it was stored.
+#[derive(Deserialize)]
+struct UncheckedEvent {
+    event_type: EventType,
+    client_payload: BTreeMap<String, serde_json::Value>,
+}
+
+impl TryFrom<UncheckedEvent> for RepositoryDispatch {
+    type Error = LimitExceeded;
+
+    fn try_from(UncheckedEvent { event_type, client_payload }: UncheckedEvent) -> Result<Self, LimitExceeded> {
+        Self::new(event_type, client_payload)
+    }
+}
+
+impl RepositoryDispatch {
+    /// GitHub's limit on the top-level properties of a payload ("Create a repository dispatch event").
+    pub const MAX_PROPERTIES: usize = 10;
+    /// GitHub's limit on the size of a payload, in bytes of JSON: less than 64 KB.
+    pub const MAX_PAYLOAD_BYTES: usize = 65_535;
+
+    /// Makes the request.
+    ///
+    /// # Errors
+    /// The payload is beyond GitHub's limits.
+    pub fn new(
+        event_type: EventType,
+        client_payload: BTreeMap<String, serde_json::Value>,
+    ) -> Result<Self, LimitExceeded> {
+        Self::check_payload(&client_payload)?;
+        Ok(Self { event_type, client_payload })
+    }
+
+    /// Whether GitHub would take the payload.
+    ///
+    /// # Errors
+    /// It is beyond GitHub's limits.
+    pub fn check_payload(payload: &BTreeMap<String, serde_json::Value>) -> Result<(), LimitExceeded> {
+        if payload.len() > Self::MAX_PROPERTIES {
+            let what = "properties of the payload";
+            return Err(LimitExceeded { what, limit: Self::MAX_PROPERTIES, got: payload.len() });
+        }
+        let bytes = serde_json::to_string(payload).map_or(usize::MAX, |json| json.len());
+        if bytes > Self::MAX_PAYLOAD_BYTES {
+            return Err(LimitExceeded { what: "bytes of payload", limit: Self::MAX_PAYLOAD_BYTES, got: bytes });
+        }
+        Ok(())
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// The payload, by name.
+    #[must_use]
+    pub fn client_payload(&self) -> &BTreeMap<String, serde_json::Value> {
+        &self.client_payload
+    }
+
+    /// The body of GitHub's request ("Create a repository dispatch event"). GitHub answers 204 and nothing.
+    #[must_use]
+    pub fn body(&self) -> serde_json::Value {
+        serde_json::json!({ "event_type": self.event_type, "client_payload": self.client_payload })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Values with variables: `{{ source.sha }}`. Parsed when the policy loads, rendered when an event is planned.
 //!
 //! A template is text and the names of variables, nothing else: no expressions, no loops, no calls. Rendering is one
-//! pass, so a value that looks like a variable is sent as it is.
+//! pass, so a value that looks like a variable is sent as it is. A template that is one variable and nothing else may say
+//! `| json` behind its name: then a number or a boolean is sent as such, where JSON is sent.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,6 +21,8 @@ enum Part {
     Text(Box<str>),
     /// Replaced by its value.
     Variable(Variable),
+    /// Replaced by its value, as JSON. Stands alone.
+    Json(Variable),
     /// The name of a variable that does not exist, and its bytes in the template.
     Unknown(Box<str>, Range<usize>),
 }
@@ -60,6 +63,32 @@ variables! {
     SourceRepo = "source.repo";
     /// `source.workflow`: the workflow's file name.
     SourceWorkflow = "source.workflow";
+    /// `pr.number`: the pull request's number.
+    PrNumber = "pr.number";
+    /// `pr.action`: what happened to the pull request: `opened`, `synchronize`, `reopened` or `closed`.
+    PrAction = "pr.action";
+    /// `pr.head_sha`: the pull request's newest commit.
+    PrHeadSha = "pr.head_sha";
+    /// `pr.head_branch`: the branch with the changes. A stranger can choose it.
+    PrHeadBranch = "pr.head_branch";
+    /// `pr.base_branch`: the branch that it wants to change.
+    PrBaseBranch = "pr.base_branch";
+    /// `pr.merged`: whether it was merged.
+    PrMerged = "pr.merged";
+    /// `pr.draft`: whether it is a draft.
+    PrDraft = "pr.draft";
+    /// `sender.login`: whose doing the event is. A stranger can choose it.
+    SenderLogin = "sender.login";
+    /// `comment.id`: the comment that is the command.
+    CommentId = "comment.id";
+    /// `env.name`: the environment's name.
+    EnvName = "env.name";
+    /// `env.base`: the branch for whose pull requests the environment was created.
+    EnvBase = "env.base";
+    /// `env.deploy`: the branch that is deployed there. A stranger can choose it where it is the pull request's own.
+    EnvDeploy = "env.deploy";
+    /// `env.url`: where the environment can be seen.
+    EnvUrl = "env.url";
 }
 
 impl Variable {
@@ -73,7 +102,21 @@ impl Variable {
     /// harmless characters.
     #[must_use]
     pub fn chosen_by_stranger(self) -> bool {
-        matches!(self, Self::SourceHeadBranch)
+        matches!(self, Self::SourceHeadBranch | Self::PrHeadBranch | Self::SenderLogin | Self::EnvDeploy)
+    }
+
+    /// A value of this variable as JSON: a number or a boolean where it is one for every event, else a string.
+    #[must_use]
+    pub fn as_json(self, value: String) -> serde_json::Value {
+        match self {
+            Self::SourceRunId | Self::PrNumber | Self::CommentId => {
+                value.parse::<u64>().map_or(serde_json::Value::String(value), Into::into)
+            }
+            Self::PrMerged | Self::PrDraft => {
+                value.parse::<bool>().map_or(serde_json::Value::String(value), Into::into)
+            }
+            _ => serde_json::Value::String(value),
+        }
     }
 }
 
@@ -138,7 +181,12 @@ impl Template {
             };
             let end = start + "{{".len() + inside.len() + "}}".len();
             push_text(&mut parts, before);
-            parts.push(variable(inside, start, end)?);
+            let part = variable(inside, start, end)?;
+            if matches!(part, Part::Json(_)) && !(before.is_empty() && offset == 0 && after.is_empty()) {
+                let problem = "a value with `| json` has nothing before or behind it".to_owned();
+                return Err(TemplateError { problem, start, end });
+            }
+            parts.push(part);
             (offset, rest) = (end, after);
         }
         push_text(&mut parts, rest);
@@ -154,7 +202,7 @@ impl Template {
     /// The variables that it uses, in order.
     pub fn variables(&self) -> impl Iterator<Item = Variable> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Variable(variable) => Some(*variable),
+            Part::Variable(variable) | Part::Json(variable) => Some(*variable),
             Part::Text(_) | Part::Unknown(..) => None,
         })
     }
@@ -163,7 +211,25 @@ impl Template {
     pub fn unknown(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
         self.parts.iter().filter_map(|part| match part {
             Part::Unknown(name, bytes) => Some((&**name, bytes.clone())),
-            Part::Text(_) | Part::Variable(_) => None,
+            Part::Text(_) | Part::Variable(_) | Part::Json(_) => None,
+        })
+    }
+
+    /// Whether the value is sent with its JSON type.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Json(_)])
+    }
+
+    /// The value for an event, with the JSON type that the template asks for. `value` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`RenderError`]. Nothing is cut to fit.
+    pub fn render_json(&self, value: impl Fn(Variable) -> Option<String>) -> Result<serde_json::Value, RenderError> {
+        let rendered = self.render(value)?;
+        Ok(match self.parts.as_slice() {
+            [Part::Json(variable)] => variable.as_json(rendered),
+            _ => serde_json::Value::String(rendered),
         })
     }
 
@@ -184,7 +250,7 @@ impl Template {
             let computed;
             let piece = match part {
                 Part::Text(text) => text,
-                Part::Variable(variable) => {
+                Part::Variable(variable) | Part::Json(variable) => {
                     computed = value(*variable).ok_or(RenderError::NoValue(variable.name()))?;
                     if computed.is_empty() {
                         return Err(RenderError::Empty);
@@ -222,16 +288,19 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
 
 /// Reads what is between `{{` and `}}`; `start` and `end` are the bytes of the whole.
 fn variable(inside: &str, start: usize, end: usize) -> Result<Part, TemplateError> {
-    let name = inside.trim_matches([' ', '\t']);
+    let (name, filter) = inside.split_once('|').map_or((inside, None), |(name, filter)| (name, Some(filter)));
+    let [name, filter] = [name, filter.unwrap_or("json")].map(|part| part.trim_matches([' ', '\t']));
+    let is_json = inside.contains('|');
     let problem = if name.is_empty() {
         "there is no variable between `{{` and `}}`"
-    } else if name.contains('|') {
-        "a variable has no filters: nothing may follow its name"
+    } else if filter != "json" {
+        "only `| json` may follow the name of a variable"
     } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
         "between `{{` and `}}` stands the name of a variable and nothing else"
     } else {
         let name_start = start + "{{".len() + inside.find(name).unwrap_or_default();
         return Ok(match Variable::from_name(name) {
+            Some(variable) if is_json => Part::Json(variable),
             Some(variable) => Part::Variable(variable),
             None => Part::Unknown(name.into(), name_start..name_start + name.len()),
         });
@@ -253,6 +322,8 @@ mod tests {
             Variable::SourceRunUrl => Some(String::new()),
             Variable::SourceRepo => Some("acme/api".to_owned()),
             Variable::SourceWorkflow => Some("a\u{7}b".to_owned()),
+            Variable::PrMerged => Some("true".to_owned()),
+            _ => None,
         }
     }
 
@@ -291,7 +362,9 @@ mod tests {
             ("a {{ source.sha", 2..4),
             ("{{", 0..2),
             ("{{ source.sha }} {{ }}", 17..22),
-            ("{{ source.sha | json }}", 0..23),
+            ("{{ source.sha | upper }}", 0..24),
+            ("x{{ source.sha | json }}", 1..24),
+            ("{{ source.sha }}{{ source.sha | json }}", 16..39),
             ("{{ source sha }}", 0..16),
             ("{{{ source.sha }}}", 0..17),
             ("{{ source.sha\n}}", 0..16),
@@ -311,9 +384,24 @@ mod tests {
     }
 
     #[test]
-    fn only_the_branch_is_chosen_by_strangers() {
+    fn a_value_has_its_json_type_where_the_template_asks_for_it() {
+        let table = [
+            ("{{ pr.merged | json }}", serde_json::json!(true)),
+            ("{{ pr.merged|json }}", serde_json::json!(true)),
+            ("{{ pr.merged }}", serde_json::json!("true")),
+            ("{{ source.run_id | json }}", serde_json::json!(30_433_642)),
+            ("{{ source.repo | json }}", serde_json::json!("acme/api")),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Template::parse(text).unwrap().render_json(value), Ok(expected), "`{text}`");
+        }
+    }
+
+    #[test]
+    fn branches_and_logins_are_chosen_by_strangers() {
         let chosen: Vec<_> = Variable::ALL.iter().filter(|variable| variable.chosen_by_stranger()).collect();
-        assert_eq!(chosen, [&Variable::SourceHeadBranch]);
+        let expected = [Variable::SourceHeadBranch, Variable::PrHeadBranch, Variable::SenderLogin, Variable::EnvDeploy];
+        assert_eq!(chosen, expected.iter().collect::<Vec<_>>());
         assert!(Template::parse("x-{{ source.head_branch }}").unwrap().chosen_by_stranger());
         assert!(!Template::parse("source.head_branch").unwrap().chosen_by_stranger());
     }

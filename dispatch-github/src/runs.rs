@@ -21,6 +21,8 @@ const PAGES: usize = 10;
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// The longest name of an event that is kept; GitHub's are below 30 characters.
 const EVENT_LIMIT: usize = 100;
+/// The most of a run's title that is kept, in characters.
+const TITLE_LIMIT: usize = 200;
 
 impl GitHub {
     pub(crate) async fn list_runs(
@@ -86,6 +88,7 @@ fn listed(run: wire::Run, own: &Repository) -> ListedRun {
     ListedRun {
         run: StartedRun { id: run.id, url: wire::page(run.html_url.unwrap_or_default()) },
         workflow: run.path.and_then(|path| WorkflowFile::from_run_path(&path, own)),
+        title: run.display_title.unwrap_or_default().chars().take(TITLE_LIMIT).collect(),
         event: if event.len() > EVENT_LIMIT { String::new() } else { event },
         head_branch: run.head_branch.and_then(|branch| branch.parse().ok()),
         actor: run.actor.and_then(|actor| actor.login).and_then(|login| login.parse().ok()),

@@ -127,6 +127,7 @@ pub(crate) struct Run {
     #[serde(default)]
     pub(crate) path: Option<String>,
     #[serde(default)]
+    pub(crate) display_title: Option<String>,
     pub(crate) event: Option<String>,
     #[serde(default)]
     pub(crate) head_branch: Option<String>,

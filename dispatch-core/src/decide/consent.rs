@@ -64,7 +64,7 @@ impl Consent<'_> {
             }
         };
         for rule in policy.inbound_from(case.repository()) {
-            let Source::WorkflowRun(source) = &rule.source;
+            let Source::WorkflowRun(source) = &rule.source else { continue };
             if source.workflow != *case.workflow {
                 let (named, got) = (quote(&source.workflow), quote(case.workflow));
                 let message = format!("the inbound rule names {named} of {}, and {got} ran", quote(case.repository()));

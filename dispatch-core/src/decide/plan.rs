@@ -1,13 +1,14 @@
 //! What was decided, and who may see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
 use crate::chain::{Chain, Place};
+use crate::environment::EnvironmentUse;
 use crate::name::GitRef;
-use crate::policy::RuleLocation;
+use crate::policy::{Channel, RuleLocation};
 use crate::quote::quote;
 use crate::reason::{Reason, Side};
 use crate::request::DispatchRequest;
@@ -43,6 +44,9 @@ pub struct Skipped {
     pub message: String,
     /// The nearest outbound rule, where there is one.
     pub outbound_rule: Option<RuleLocation>,
+    /// Whether whoever gave a command is told: a person who gave one that exists, or nearly, and may be answered.
+    #[serde(default)]
+    pub answer: bool,
 }
 
 /// What was decided about one target entry.
@@ -56,6 +60,12 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Who may see more than "the target has not agreed or does not exist".
     pub visibility: Visibility,
+    /// Whether a merge should wait for it, as [`Target::required`](crate::policy::Target::required) says.
+    #[serde(default)]
+    pub required: Option<bool>,
+    /// Where its result is told.
+    #[serde(default)]
+    pub report: BTreeSet<Channel>,
 }
 
 impl Decision {
@@ -74,8 +84,9 @@ impl Decision {
             reason,
             message,
             git_ref: self.git_ref().cloned(),
-            inputs: self.inputs().cloned(),
+            inputs: self.inputs(),
             inbound_rule: self.inbound_rule().cloned(),
+            releases: None,
         });
     }
 
@@ -118,17 +129,17 @@ impl Decision {
     #[must_use]
     pub fn git_ref(&self) -> Option<&GitRef> {
         match &self.verdict {
-            Verdict::Allowed(Allowed { request: DispatchRequest::Workflow(request), .. }) => Some(request.git_ref()),
+            Verdict::Allowed(Allowed { request, .. }) => request.git_ref(),
             Verdict::Denied(denied) => denied.git_ref.as_ref(),
         }
     }
 
-    /// The inputs, where they were computed.
+    /// The inputs or the payload, where they were computed, as text.
     #[must_use]
-    pub fn inputs(&self) -> Option<&BTreeMap<String, String>> {
+    pub fn inputs(&self) -> Option<BTreeMap<String, String>> {
         match &self.verdict {
-            Verdict::Allowed(Allowed { request: DispatchRequest::Workflow(request), .. }) => Some(request.inputs()),
-            Verdict::Denied(denied) => denied.inputs.as_ref(),
+            Verdict::Allowed(Allowed { request, .. }) => Some(request.values()),
+            Verdict::Denied(denied) => denied.inputs.clone(),
         }
     }
 
@@ -199,6 +210,9 @@ pub struct Allowed {
     pub inbound_rule: RuleLocation,
     /// The chain that what is started will carry.
     pub chain: Chain,
+    /// What it does to an environment.
+    #[serde(default)]
+    pub environment: Option<EnvironmentUse>,
 }
 
 /// Not to be started, and why.
@@ -214,6 +228,9 @@ pub struct Denied {
     pub inputs: Option<BTreeMap<String, String>>,
     /// The line of the target's policy file that came nearest, where there is one.
     pub inbound_rule: Option<RuleLocation>,
+    /// The environment that the pull request does not hold any more although nothing is to be done about it yet.
+    #[serde(default)]
+    pub releases: Option<EnvironmentUse>,
 }
 
 /// Whether the source's side may see what the target's side decided.

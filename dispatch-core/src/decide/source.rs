@@ -138,7 +138,7 @@ pub(super) fn fitting_rules<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Re
     let mut fitting = Vec::new();
     let mut nearest: Option<(super::filter::Filter, Skipped)> = None;
     for rule in policy.outbound() {
-        let Source::WorkflowRun(source) = &rule.source;
+        let Source::WorkflowRun(source) = &rule.source else { continue };
         if source.workflow != *case.workflow {
             continue;
         }
@@ -148,7 +148,7 @@ pub(super) fn fitting_rules<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Re
         };
         if nearest.as_ref().is_none_or(|(other, _)| filter > *other) {
             let outbound_rule = Some(RuleLocation { repository: case.repository().clone(), path, line: rule.line });
-            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule }));
+            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule, answer: false }));
         }
     }
     match nearest {
@@ -205,6 +205,7 @@ pub(super) fn not_our_own(case: &Case<'_>, rules: &[FittingRule<'_>]) -> Result<
         reason: Reason::OwnEvent,
         message: format!("the run was caused by {}, which is this App, and by no dispatch that is known", quote(app)),
         outbound_rule: rules.first().map(line),
+        answer: false,
     })
 }
 
@@ -219,5 +220,5 @@ pub(super) fn ref_unverified(case: &Case<'_>) -> String {
 }
 
 fn skip<T>(reason: Reason, message: String) -> Result<T, Skipped> {
-    Err(Skipped { reason, message, outbound_rule: None })
+    Err(Skipped { reason, message, outbound_rule: None, answer: false })
 }

@@ -110,7 +110,9 @@ fn follow(case: &Case<'_>, target: &Target, place: &Place, chain: &Chain) -> Res
             format!("a workflow cannot be started at {}, the run's branch: name a `ref`", case.branch_words());
         return Err(Denied { inputs: Some(inputs), ..denied(Reason::RefNotAccepted, message) });
     };
-    let Start::Workflow(workflow) = &target.start;
+    let Start::Workflow(workflow) = &target.start else {
+        return deny(Reason::InboundNotAuthorized, "events are not decided about".to_owned());
+    };
     let request = WorkflowDispatch::new(workflow.clone(), git_ref, inputs);
     let request = request.map_err(|limit| denied(Reason::PayloadTooLarge, limit.to_string()))?;
     Ok(Prepared { request, chain })
@@ -146,6 +148,7 @@ pub(super) fn value_of(case: &Case<'_>, variable: Variable) -> Option<String> {
         Variable::SourceRunUrl => Some(run.url.clone()).filter(|url| !url.is_empty()),
         Variable::SourceRepo => Some(case.repository().to_string()),
         Variable::SourceWorkflow => Some(case.workflow.to_string()),
+        _ => None,
     }
 }
 
@@ -157,7 +160,14 @@ impl Entry<'_> {
             Err(denied) => {
                 let visibility = visibility(case, &self.place, None);
                 let (target, outbound_rule) = (self.place, self.outbound_rule);
-                return Some(Decision { target, outbound_rule, verdict: Verdict::Denied(denied), visibility });
+                return Some(Decision {
+                    target,
+                    outbound_rule,
+                    verdict: Verdict::Denied(denied),
+                    visibility,
+                    required: None,
+                    report: BTreeSet::new(),
+                });
             }
         };
 
@@ -194,6 +204,7 @@ impl Entry<'_> {
                 request: DispatchRequest::Workflow(prepared.request),
                 inbound_rule,
                 chain: prepared.chain,
+                environment: None,
             }),
             Err(denied) => Verdict::Denied(Denied {
                 git_ref: Some(prepared.request.git_ref().clone()),
@@ -202,7 +213,14 @@ impl Entry<'_> {
             }),
         };
         let visibility = visibility(case, &self.place, answer.repository);
-        Some(Decision { target: self.place, outbound_rule: self.outbound_rule, verdict, visibility })
+        Some(Decision {
+            target: self.place,
+            outbound_rule: self.outbound_rule,
+            verdict,
+            visibility,
+            required: self.target.required,
+            report: BTreeSet::new(),
+        })
     }
 }
 
@@ -266,7 +284,7 @@ fn visibility(case: &Case<'_>, place: &Place, target: Option<Identity>) -> Visib
 }
 
 fn denied(reason: Reason, message: String) -> Denied {
-    Denied { reason, message, git_ref: None, inputs: None, inbound_rule: None }
+    Denied { reason, message, git_ref: None, inputs: None, inbound_rule: None, releases: None }
 }
 
 fn deny<T>(reason: Reason, message: String) -> Result<T, Denied> {

@@ -153,10 +153,9 @@ impl Pipeline {
         let expected = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.version);
 
         let mut ledger = places.ledger();
-        let DispatchRequest::Workflow(workflow) = request;
         let call = OpenCall {
             dispatch: dispatch.key.clone(),
-            git_ref: workflow.git_ref().clone(),
+            git_ref: request.git_ref().cloned(),
             since: now,
             given_up: false,
         };

@@ -7,11 +7,15 @@ use sha2::{Digest, Sha256};
 use super::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
 use crate::Timestamp;
 use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
-use crate::event::{Event, EventKind};
+use crate::event::{CheckRerequest, Event, EventKind, RunProgress};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ports::store::{Commit, HeadKey, Record, RecordKey, StoreError, Write};
+use crate::pull_request::{PullRequestKey, PullRequestRecord};
 use crate::revocation::{AccessLost, Revocation};
 use crate::webhook::{self, Webhook, WebhookSecrets};
+
+/// How often a pull request is tried to be remembered while others change the same record.
+const MAX_CONFLICTS: usize = 20;
 
 impl Pipeline {
     /// Stage 1: verifies, parses, and makes the delivery durable.
@@ -46,16 +50,28 @@ impl Pipeline {
 
     async fn accept(&self, key: DeliveryKey, event: Event, now: Timestamp) -> Result<ReceiptOutcome, StoreError> {
         let outcome = match &event.kind {
-            EventKind::WorkflowRun(_) => {
+            // Most runs of most repositories were not started here: nobody follows them.
+            EventKind::RunProgress(RunProgress { actor, .. })
+            | EventKind::CheckRerequest(CheckRerequest { app: actor, .. })
+                if actor.is_none() || *actor != self.guardrails.app_login =>
+            {
+                let action = event.kind.action().map(str::to_owned);
+                return Ok(ReceiptOutcome::Ignored { event: event.kind.name().to_owned(), action });
+            }
+            EventKind::WorkflowRun(_)
+            | EventKind::RunProgress(_)
+            | EventKind::PullRequest(_)
+            | EventKind::Command(_)
+            | EventKind::CheckRerequest(_) => {
                 let body = FactBody::DeliveryReceived { event: event.clone() };
                 let delivery = new_delivery(&key, event, DeliveryState::Received, Some(now), now);
-                self.store_new(delivery, None, body).await?.then_some(ReceiptOutcome::Accepted(key.clone()))
+                self.store_new(delivery, body).await?.then_some(ReceiptOutcome::Accepted(key.clone()))
             }
             EventKind::Push(_) => {
                 let body = FactBody::DeliveryNoted { event: event.clone() };
-                let (head, outdated) = (head(&event), outdated_policy(&event).cloned());
+                let outdated = outdated_policy(&event).cloned();
                 let delivery = new_delivery(&key, event, DeliveryState::Noted, None, now);
-                let new = self.store_new(delivery, head, body).await?;
+                let new = self.store_new(delivery, body).await?;
                 if let Some(repository) = outdated {
                     self.policies.forget(&repository);
                 }
@@ -84,24 +100,49 @@ impl Pipeline {
         }
     }
 
-    /// Stores a delivery with its first fact; false if it is known already.
-    async fn store_new(&self, delivery: Delivery, head: Option<HeadKey>, body: FactBody) -> Result<bool, StoreError> {
+    /// Stores a delivery with its first fact, and what the event proves; false if it is known already.
+    async fn store_new(&self, delivery: Delivery, body: FactBody) -> Result<bool, StoreError> {
         let subject = Subject { delivery: delivery.key.clone(), dispatch: None };
         let fact = Fact { subject, sequence: 0, time: delivery.received_at, body };
-        let record = Record::Delivery(Box::new(delivery));
-        let mut writes = vec![Write { record, expected: None }];
-        writes.extend(head.map(|head| Write { record: Record::Head(head, fact.time), expected: None }));
-        let mut commit = Commit { writes, facts: vec![fact] };
-        let mut result = self.store.commit(commit.clone()).await;
-        if let Err(StoreError::Conflict(RecordKey::Head(_))) = result {
-            // Another push had shown the same commit at the same branch: that proof stands.
-            commit.writes.truncate(1);
-            result = self.store.commit(commit).await;
+        let record = Record::Delivery(Box::new(delivery.clone()));
+        let (mut proves, mut conflict) = (true, None);
+        for _ in 0..MAX_CONFLICTS {
+            let mut writes = vec![Write { record: record.clone(), expected: None }];
+            if proves {
+                writes.extend(self.proof(&delivery).await?);
+            }
+            match self.store.commit(Commit { writes, facts: vec![fact.clone()] }).await {
+                Ok(()) => return Ok(true),
+                Err(StoreError::Conflict(RecordKey::Delivery(_))) => return Ok(false),
+                // Another push had shown the same commit at the same branch: that proof stands.
+                Err(StoreError::Conflict(RecordKey::Head(_))) => proves = false,
+                Err(StoreError::Conflict(key @ RecordKey::PullRequest(_))) => conflict = Some(key),
+                Err(error) => return Err(error),
+            }
         }
-        match result {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict(RecordKey::Delivery(_))) => Ok(false),
-            Err(error) => Err(error),
+        Err(conflict.map_or_else(|| StoreError::Unavailable("never tried".to_owned()), StoreError::Conflict))
+    }
+
+    /// What an event proves by its signature: a commit at the head of a branch, or how a pull request was.
+    async fn proof(&self, delivery: &Delivery) -> Result<Option<Write>, StoreError> {
+        let now = delivery.received_at;
+        match &delivery.event.kind {
+            EventKind::Push(_) => {
+                let head = head(&delivery.event);
+                Ok(head.map(|head| Write { record: Record::Head(head, now), expected: None }))
+            }
+            EventKind::PullRequest(pull_request) => {
+                let key = PullRequestKey { repository: delivery.event.repository.id, number: pull_request.now.number };
+                let stored = self.store.load(&[RecordKey::PullRequest(key)]).await?.into_iter().next().flatten();
+                let expected = stored.as_ref().map(|stored| stored.version);
+                let mut record = match stored.map(|stored| stored.record) {
+                    Some(Record::PullRequest(record)) => record,
+                    _ => Box::new(PullRequestRecord::new(key, now)),
+                };
+                record.see(pull_request, now);
+                Ok(Some(Write { record: Record::PullRequest(record), expected }))
+            }
+            _ => Ok(None),
         }
     }
 

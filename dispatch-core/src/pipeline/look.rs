@@ -34,8 +34,6 @@ use crate::retry::later;
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60 * 60);
 /// How soon it is looked again after a listing that did not tell.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// The word of GitHub for what we start.
-const EVENT: &str = "workflow_dispatch";
 
 /// What a listing says about a call.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +73,6 @@ impl Pipeline {
             let why = "the App's login is not known here, so that its runs cannot be recognised";
             return Ok(Ok(Finding::Unclear(why.to_owned())));
         };
-        let DispatchRequest::Workflow(request) = &allowed.request;
         let since = search.since.checked_sub(CLOCKS_DIFFER_BY).unwrap_or(Timestamp::MIN);
         // Listed first: a call that is settled after that has its run in the store when the store is asked.
         let listing = match self.github.runs_since(&repository, since).await {
@@ -87,16 +84,12 @@ impl Pipeline {
             return Ok(Ok(Finding::Unclear(why.to_owned())));
         }
         let ours = |run: &ListedRun| {
-            run.created_at >= since
-                && run.event == EVENT
-                && run.actor.as_ref() == Some(app)
-                && run.workflow.as_ref() == Some(request.workflow())
-                && run.head_branch.as_ref().map(Branch::as_str) == Some(request.git_ref().short_name())
+            run.created_at >= since && run.actor.as_ref() == Some(app) && could_be_of(run, &allowed.request)
         };
         let runs = listing.runs.into_iter().filter(ours).collect();
         let mut runs = self.not_attributed(runs).await?;
         runs.sort_by_key(|run| (run.created_at, run.run.id));
-        let open = self.open_calls(dispatch, request.git_ref(), since).await?;
+        let open = self.open_calls(dispatch, allowed.request.git_ref(), since).await?;
         Ok(Ok(compare(&dispatch.key, &open, runs)))
     }
 
@@ -111,13 +104,15 @@ impl Pipeline {
     async fn open_calls(
         &self,
         dispatch: &Dispatch,
-        git_ref: &GitRef,
+        git_ref: Option<&GitRef>,
         since: Timestamp,
     ) -> Result<Vec<Open>, StoreError> {
         let ledger = self.store.load(&[RecordKey::Target(dispatch.key.target.clone())]).await?;
         let ledger = ledger.into_iter().next().flatten().and_then(|stored| stored.record.ledger().cloned());
         let mut calls = ledger.unwrap_or_default().calls;
-        calls.retain(|call| call.since >= since && call.git_ref.short_name() == git_ref.short_name());
+        calls.retain(|call| {
+            call.since >= since && call.git_ref.as_ref().map(GitRef::short_name) == git_ref.map(GitRef::short_name)
+        });
         let keys: Vec<_> = calls.iter().map(|call| RecordKey::Dispatch(call.dispatch.clone())).collect();
         let dispatches = self.store.load(&keys).await?;
         let being_made = |record: &Record| matches!(record, Record::Dispatch(other) if matches!(other.state, DispatchState::Calling { .. }));
@@ -155,6 +150,20 @@ impl Pipeline {
             _ => DispatchState::Started { search },
         };
         Step::Look { state, until }
+    }
+}
+
+/// Whether a run is of the kind that a request starts.
+fn could_be_of(run: &ListedRun, request: &DispatchRequest) -> bool {
+    match request {
+        DispatchRequest::Workflow(request) => {
+            run.event == "workflow_dispatch"
+                && run.workflow.as_ref() == Some(request.workflow())
+                && run.head_branch.as_ref().map(Branch::as_str) == Some(request.git_ref().short_name())
+        }
+        DispatchRequest::Event(request) => {
+            run.event == "repository_dispatch" && run.title == request.event_type().as_str()
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Pipeline {
         (now > later(wanted_at, self.max_event_age)).then(|| {
             let hours = self.max_event_age.as_secs_f64() / 3_600.0;
             let message = format!("the run ended at {}, and a run older than {hours} h starts nothing", run.updated_at);
-            Skipped { reason: Reason::EventTooOld, message, outbound_rule: None }
+            Skipped { reason: Reason::EventTooOld, message, outbound_rule: None, answer: false }
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::dispatch::StartedRun;
@@ -88,6 +89,9 @@ pub struct RunListing {
 pub struct ListedRun {
     /// Its id and its page.
     pub run: StartedRun,
+    /// Its title: for a run that an event started, the event's name, unless the workflow sets `run-name`. Its first 200
+    /// characters.
+    pub title: String,
     /// The workflow's file in the run's own repository, where GitHub names one.
     pub workflow: Option<WorkflowFile>,
     /// What started it, in GitHub's word.
@@ -127,7 +131,7 @@ pub struct PrimaryLimit {
 }
 
 /// A repository whose id is known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RepositoryRef {
     /// The id that the token is minted for.
     pub id: RepositoryId,

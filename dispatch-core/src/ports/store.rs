@@ -17,11 +17,14 @@ use crate::chain::{Chain, Place};
 use crate::decide::{Edge, EdgeKey, LaneKey};
 use crate::delivery::{Delivery, DeliveryKey};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchState};
+use crate::environment::{Environment, EnvironmentKey, EnvironmentState};
 use crate::event::EventIdentity;
 use crate::fact::Fact;
 use crate::ledger::Ledger;
 use crate::name::{Branch, CommitSha, DeliveryId, RepositoryId, RunId};
+use crate::notice::{CommentAbout, CommentKey, Notice, NoticeKey};
 use crate::projection::ViewRow;
+use crate::pull_request::{PullRequestKey, PullRequestRecord};
 use crate::recovery::Recovery;
 use crate::report::{Report, ReportKey};
 use crate::revocation::Revocation;
@@ -171,6 +174,12 @@ pub enum Record {
     Revocation(Box<Revocation>),
     /// What is told about failures.
     Report(Box<Report>),
+    /// What is shown to people at GitHub.
+    Notice(Box<Notice>),
+    /// What is remembered of a pull request.
+    PullRequest(Box<PullRequestRecord>),
+    /// An environment.
+    Environment(Box<Environment>),
     /// How far GitHub's delivery log was read.
     Recovery(Box<Recovery>),
     /// Written to find out whether the store takes writes.
@@ -220,6 +229,9 @@ impl Record {
             Self::Root(root, _) => RecordKey::Root(root.clone()),
             Self::Revocation(revocation) => RecordKey::Revocation(revocation.key.clone()),
             Self::Report(report) => RecordKey::Report(report.key.clone()),
+            Self::Notice(notice) => RecordKey::Notice(notice.key()),
+            Self::PullRequest(record) => RecordKey::PullRequest(record.key),
+            Self::Environment(environment) => RecordKey::Environment(environment.key.clone()),
             Self::Recovery(_) => RecordKey::Recovery,
             Self::Probe(_) => RecordKey::Probe,
         }
@@ -264,11 +276,17 @@ impl Record {
                 let lane = report.name.key();
                 report.due.map(|due| Work { queue: Queue::Report, lane, due, held: false })
             }
+            Self::Notice(notice) => {
+                let lane = notice.repository().name.key();
+                notice.due.map(|due| Work { queue: Queue::Report, lane, due, held: false })
+            }
             Self::Edge(..)
             | Self::Lane(..)
             | Self::Head(..)
             | Self::Run(..)
             | Self::Target(..)
+            | Self::PullRequest(_)
+            | Self::Environment(_)
             | Self::Root(..)
             | Self::Recovery(_)
             | Self::Probe(_) => None,
@@ -290,6 +308,11 @@ impl Record {
             Self::Run(_, run) => Some(run.at),
             Self::Root(_, budget) => Some(budget.at),
             Self::Revocation(revocation) => Some(revocation.received_at),
+            Self::Notice(notice) => Some(notice.changed_at),
+            Self::PullRequest(record) => record.environments.is_empty().then_some(record.changed_at),
+            Self::Environment(environment) => {
+                (environment.state == EnvironmentState::Destroyed).then_some(environment.changed_at)
+            }
             Self::Edge(..)
             | Self::Lane(..)
             | Self::Target(..)
@@ -338,6 +361,12 @@ pub enum RecordKey {
     Revocation(DeliveryKey),
     /// Of what is told about failures.
     Report(ReportKey),
+    /// Of what is shown to people at GitHub.
+    Notice(NoticeKey),
+    /// Of a pull request.
+    PullRequest(PullRequestKey),
+    /// Of an environment.
+    Environment(EnvironmentKey),
     /// Of the one record about GitHub's delivery log.
     Recovery,
     /// Of the one record that is written to try.
@@ -366,6 +395,20 @@ impl fmt::Display for RecordKey {
             Self::Root(root) => write!(f, "root/{}", root.as_str()),
             Self::Revocation(key) => write!(f, "revocation/{key}"),
             Self::Report(ReportKey { repository, workflow }) => write!(f, "report/{repository}/{workflow}"),
+            Self::Notice(NoticeKey::Check(id)) => write!(f, "notice/check/{id}"),
+            Self::Notice(NoticeKey::Comment(CommentKey { repository, pull_request, about })) => match about {
+                CommentAbout::Results => write!(f, "notice/comment/{repository}/{pull_request}"),
+                CommentAbout::Refusals { to, on } => {
+                    write!(f, "notice/comment/{repository}/{pull_request}/{to}/{on}")
+                }
+            },
+            Self::Notice(NoticeKey::Reaction(repository, comment)) => {
+                write!(f, "notice/reaction/{repository}/{comment}")
+            }
+            Self::PullRequest(PullRequestKey { repository, number }) => write!(f, "pull_request/{repository}/{number}"),
+            Self::Environment(EnvironmentKey { repository, name }) => {
+                write!(f, "environment/{}:{name}", repository.key())
+            }
             Self::Recovery => f.write_str("recovery"),
             Self::Probe => f.write_str("probe"),
         }
@@ -391,7 +434,7 @@ pub enum Queue {
     Plan,
     /// Dispatches to call, and calls whose outcome is looked for.
     Dispatch,
-    /// Failures to tell.
+    /// Failures to tell, and notices to show.
     Report,
 }
 

@@ -315,7 +315,7 @@ fn start(run: &Run) -> Start {
 /// What a dispatch is to start.
 fn wanted(dispatch: &Dispatch) -> Start {
     let inputs = dispatch.decision.inputs();
-    (dispatch.key.target.repository.clone(), because_of(inputs.and_then(|inputs| inputs.get(BECAUSE_OF))))
+    (dispatch.key.target.repository.clone(), because_of(inputs.as_ref().and_then(|inputs| inputs.get(BECAUSE_OF))))
 }
 
 fn because_of(input: Option<&String>) -> RunId {

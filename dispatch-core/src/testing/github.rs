@@ -174,28 +174,42 @@ impl GitHubPort for WorldGitHub {
         request: &DispatchRequest,
         not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
-        let DispatchRequest::Workflow(request) = request;
         let mut world = self.world();
         let name = &repository.name;
+        let permission = match request {
+            DispatchRequest::Workflow(_) => "actions",
+            DispatchRequest::Event(_) => "contents",
+        };
         let token = self
-            .token(&mut world, name, Some(repository.id), "actions", Access::Write)
+            .token(&mut world, name, Some(repository.id), permission, Access::Write)
             .map_err(|error| no_token(error, name))?;
         if world.now() > not_after {
             return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
         }
-        let url = format!("/repos/{name}/actions/workflows/{}/dispatches", request.workflow());
-        let exchange = world.exchange(Caller::Token(&token.text), "POST", &url, |world| {
-            let workflow = request.workflow().as_str();
-            let run =
-                world.workflow_dispatch(&token.text, name, workflow, request.git_ref().as_str(), request.inputs())?;
-            let url = world.runs().find(|known| known.id == run).map(|run| world.run_page(run)).unwrap_or_default();
-            let started = StartedRun { id: run, url };
-            Ok(if world.enterprise_server { (204, None) } else { (200, Some(started)) })
+        let url = match request {
+            DispatchRequest::Workflow(request) => {
+                format!("/repos/{name}/actions/workflows/{}/dispatches", request.workflow())
+            }
+            DispatchRequest::Event(_) => format!("/repos/{name}/dispatches"),
+        };
+        let exchange = world.exchange(Caller::Token(&token.text), "POST", &url, |world| match request {
+            DispatchRequest::Workflow(request) => {
+                let (workflow, git_ref) = (request.workflow().as_str(), request.git_ref().as_str());
+                let run = world.workflow_dispatch(&token.text, name, workflow, git_ref, request.inputs())?;
+                let url = world.runs().find(|known| known.id == run).map(|run| world.run_page(run)).unwrap_or_default();
+                let started = StartedRun { id: run, url };
+                Ok(if world.enterprise_server { (204, None) } else { (200, Some(started)) })
+            }
+            DispatchRequest::Event(request) => {
+                let payload = serde_json::json!(request.client_payload());
+                world.repository_dispatch(&token.text, name, request.event_type().as_str(), payload)?;
+                Ok((204, None))
+            }
         });
         match exchange {
             Exchange::Answered(started) => Ok(started),
             Exchange::Refused(error) => {
-                self.forget_refused(name, "actions", &error);
+                self.forget_refused(name, permission, &error);
                 Err(refusal(error, GitHubError::InDoubt))
             }
             Exchange::Cut => Err(GitHubError::InDoubt(CUT.to_owned())),

@@ -293,6 +293,9 @@ fn target() -> impl Strategy<Value = Target> {
                 .chain((0..many).map(|number| (format!("n{number}"), "x")))
                 .map(|(name, text)| (name, Template::parse(text).unwrap()))
                 .collect(),
+            environment: None,
+            required: None,
+            report: None,
             line: 0,
         })
 }
@@ -316,7 +319,7 @@ fn inbound_target() -> impl Strategy<Value = InboundTarget> {
     let refs = select(vec![&["main"][..], &["main", "release/*"], &["refs/tags/**"], &["**"]]);
     (start(), names, maybe(0.3, refs)).prop_map(|(start, names, refs)| InboundTarget {
         start,
-        accept_inputs: names.into_iter().map(|name| (name.to_owned(), Accept::Any)).collect(),
+        accept_inputs: names.into_iter().map(|name| (name.to_owned(), Accept::any())).collect(),
         accept_refs: refs.and_then(patterns),
         line: 0,
     })

@@ -258,7 +258,7 @@ pub fn inputs(inputs: &[(&str, &str)]) -> BTreeMap<String, Template> {
 }
 
 pub fn accept(names: &[&str]) -> BTreeMap<String, Accept> {
-    names.iter().map(|name| ((*name).to_owned(), Accept::Any)).collect()
+    names.iter().map(|name| ((*name).to_owned(), Accept::any())).collect()
 }
 
 pub fn ci() -> WorkflowRunSource {
@@ -283,6 +283,9 @@ pub fn target(line: u32) -> Target {
         start: Start::Workflow(file("cd.yml")),
         git_ref: None,
         inputs: BTreeMap::new(),
+        environment: None,
+        required: None,
+        report: None,
         line,
     }
 }

@@ -54,6 +54,7 @@ async fn a_run_is_told_with_what_recognises_it() {
     page(&fake, 1, &[run(17, at(3))], Some(1)).await;
     let listing = fake.github().runs_since(&app_ref(), at(0)).await.unwrap();
     let listed = ListedRun {
+        title: String::new(),
         run: StartedRun { id: RunId(17), url: "https://github.com/acme/app/actions/runs/17".to_owned() },
         workflow: Some("cd.yml".parse().unwrap()),
         event: "workflow_dispatch".to_owned(),
@@ -126,6 +127,7 @@ async fn what_cannot_be_a_name_is_none_and_the_run_is_still_there() {
     page(&fake, 1, &[strange, bare], Some(2)).await;
     let listing = fake.github().runs_since(&app_ref(), at(0)).await.unwrap();
     let nameless = |id| ListedRun {
+        title: String::new(),
         run: StartedRun { id: RunId(id), url: String::new() },
         workflow: None,
         event: String::new(),

@@ -140,7 +140,7 @@ fn open_call(dispatch: &Dispatch) -> Option<OpenCall> {
     let Verdict::Allowed(allowed) = &dispatch.decision.verdict else { return None };
     let DispatchRequest::Workflow(request) = &allowed.request else { return None };
     let (key, git_ref) = (dispatch.key.clone(), request.git_ref().clone());
-    Some(OpenCall { dispatch: key, git_ref, since, given_up: false })
+    Some(OpenCall { dispatch: key, git_ref: Some(git_ref), since, given_up: false })
 }
 
 fn write(connection: &Connection, record: Record, expected: Option<u64>) -> Result<(), SchemaError> {

@@ -34,6 +34,9 @@ impl Checker<'_> {
             start: Start::Workflow(workflow?),
             git_ref,
             inputs,
+            environment: None,
+            required: None,
+            report: None,
             line,
         })
     }
@@ -67,7 +70,7 @@ impl Checker<'_> {
                 let problem = Diagnostic::warning("duplicate_input", self.span(entry.node), message, "again here");
                 self.findings.note(problem.related(self.span(first), "first here").help("keep one of them"));
             }
-            accepted.insert(name.to_owned(), Accept::Any);
+            accepted.insert(name.to_owned(), Accept::any());
         }
         accepted
     }

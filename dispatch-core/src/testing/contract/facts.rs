@@ -30,7 +30,8 @@ pub(super) async fn facts_may_come_in_any_order<S: StorePort>(make_store: &impl 
     let delivery = delivery("acme/api", 1, NOW);
     let fact = |sequence, body| Fact { sequence, body, time: later(NOW, LEASE * sequence), ..received(&delivery) };
     let summary = delivery.summary();
-    let skipped = Skipped { reason: Reason::NoRuleMatched, message: "no rule".into(), outbound_rule: None };
+    let skipped =
+        Skipped { reason: Reason::NoRuleMatched, message: "no rule".into(), outbound_rule: None, answer: false };
     let plan = Plan { skipped: Some(skipped), decisions: Vec::new() };
     let facts = [
         received(&delivery),

@@ -94,7 +94,7 @@ pub(super) fn chain() -> Chain {
 pub(super) fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     let dispatch = run_record().dispatch;
-    let git_ref = "release/größe".parse().expect("a ref");
+    let git_ref = Some("release/größe".parse().expect("a ref"));
     ledger.begin(&repository("acme/api"), OpenCall { dispatch, git_ref, since: NOW, given_up: false });
     ledger
 }
@@ -107,7 +107,7 @@ pub(super) fn run_record() -> RunRecord {
 pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
     let target = place(target, "cd.yml");
     let rule = |name: &str| RuleLocation { repository: repository(name), path: PolicyPath::Root, line: 7 };
-    let Start::Workflow(workflow) = target.start.clone();
+    let Start::Workflow(workflow) = target.start.clone() else { panic!("a workflow") };
     let inputs = [("sha".to_owned(), "0123456".to_owned())].into();
     let request = WorkflowDispatch::new(workflow, "main".parse().expect("a ref"), inputs).expect("a small request");
     let allowed = Allowed {
@@ -115,13 +115,21 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
         request: DispatchRequest::Workflow(request),
         inbound_rule: rule(target.repository.as_str()),
         chain: chain().then(target.clone()),
+        environment: None,
     };
     let verdict = Verdict::Allowed(allowed);
     Dispatch {
         key: DispatchKey { event: event("acme/api", n).identity(), target: target.clone() },
         delivery: delivery_key(n),
         source: DispatchSource { repository: RepositoryId(7), name: repository("acme/api"), lane: None },
-        decision: Decision { target, outbound_rule: rule("acme/api"), verdict, visibility: Visibility::Source },
+        decision: Decision {
+            target,
+            outbound_rule: rule("acme/api"),
+            verdict,
+            visibility: Visibility::Source,
+            required: None,
+            report: [].into(),
+        },
         decided_at: due,
         state: DispatchState::Ready,
         due: Some(due),

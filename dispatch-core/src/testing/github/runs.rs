@@ -49,6 +49,7 @@ fn listed(world: &World, run: &Run) -> ListedRun {
     ListedRun {
         run: StartedRun { id: run.id, url: world.run_page(run) },
         workflow: WorkflowFile::from_run_path(&run.path, &run.repository),
+        title: String::new(),
         event: run.event.clone(),
         head_branch: run.head_branch.parse().ok(),
         actor: run.actor.parse().ok(),

@@ -1,0 +1,98 @@
+//! Pull requests, the people who work on them, and what a repository's workflows are: what decisions about commands need,
+//! and what explains why nothing ran.
+
+use async_trait::async_trait;
+
+use super::github::{GitHubError, RepositoryRef};
+use crate::event::PullRequestState;
+use crate::name::{CommitSha, Login, PullRequestNumber, TeamName, UserId, WorkflowFile};
+use crate::policy::PolicyPath;
+
+/// Reads about pull requests, each with a token for that one repository and that one permission.
+#[async_trait]
+pub trait PullRequestPort: Send + Sync {
+    /// A pull request as it is now (`pull_requests: read`). None: the answer does not tell how it is (404, 403, 301, another
+    /// repository behind the name). That is never "closed".
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn pull_request(
+        &self,
+        repository: &RepositoryRef,
+        number: PullRequestNumber,
+    ) -> Result<Option<PullRequestState>, GitHubError>;
+
+    /// What a person may do in a repository (`metadata: read`). None: GitHub knows no such account.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn permission(
+        &self,
+        repository: &RepositoryRef,
+        login: &Login,
+    ) -> Result<Option<PermissionAnswer>, GitHubError>;
+
+    /// Whether a person is an active member of a team of the repository's owner (`members: read` of the organisation).
+    /// `repository` says through whose installation it is asked.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn is_team_member(
+        &self,
+        repository: &RepositoryRef,
+        team: &TeamName,
+        login: &Login,
+    ) -> Result<bool, GitHubError>;
+
+    /// A policy file as it is at a commit (`contents: read`): at most [`crate::policy::MAX_BYTES`] plus one byte. None: it is
+    /// not there. Never the file that decisions use.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn policy_at(
+        &self,
+        repository: &RepositoryRef,
+        path: PolicyPath,
+        commit: &CommitSha,
+    ) -> Result<Option<Vec<u8>>, GitHubError>;
+
+    /// The workflows of a repository's default branch with their texts, at most 100 (`actions: read`, `contents: read`).
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError>;
+}
+
+/// What a person may do in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PermissionAnswer {
+    /// The account that GitHub answered about.
+    pub user: UserId,
+    /// What it may do.
+    pub level: PermissionLevel,
+}
+
+/// GitHub's four levels ("Get repository permissions for a user": maintainers have `write`, triagers `read`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionLevel {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+/// A workflow of a repository's default branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowFound {
+    /// Its file.
+    pub file: WorkflowFile,
+    /// Whether GitHub runs it: not disabled by anybody.
+    pub active: bool,
+    /// Its text, at most 256 KiB; None where it could not be read.
+    pub text: Option<Vec<u8>>,
+}
