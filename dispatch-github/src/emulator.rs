@@ -34,6 +34,7 @@ mod deliveries;
 mod issues;
 mod key;
 mod load;
+mod pulls;
 mod server;
 
 pub use key::is_emulator_key;

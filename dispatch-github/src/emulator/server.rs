@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::answer::{Answer, Call, Credential, Endpoint};
-use super::{Shared, actions, auth, checks, contents, control, deliveries, issues, lock};
+use super::{Shared, actions, auth, checks, contents, control, deliveries, issues, lock, pulls};
 
 /// The largest body that is read: far over every limit of the API.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -74,6 +74,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/issues/{number}", patch(api(issues::update)))
         .route("/issues/{number}/comments", get(api(issues::comments)).post(api(issues::comment)))
         .route("/issues/comments/{comment}", patch(api(issues::update_comment)))
+        .route("/pulls", get(api(pulls::list)))
+        .route("/pulls/{number}", get(api(pulls::one)))
         .route("/check-runs", post(api(checks::create)))
         .route("/check-runs/{check}", patch(api(checks::update)));
     Router::new()
@@ -176,7 +178,4 @@ fn finished(answer: Answer, rate: RateStatus) -> Response<Body> {
     for (name, value) in common {
         if let (false, Ok(value)) = (response.headers().contains_key(name), HeaderValue::from_str(&value)) {
             response.headers_mut().insert(name, value);
-        }
-    }
-    response
-}
+   

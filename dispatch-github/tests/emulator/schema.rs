@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use dispatch_core::testing::world::PullRequestSpec;
 use serde_json::{Value, json};
 
 use crate::http::{call, emulator, jwt, repository, token};
@@ -42,7 +43,7 @@ async fn every_answer_is_as_github_describes_it() {
     let (jwt, all) = (
         jwt(&emulator),
         json!({ "actions": "write", "checks": "write", "contents": "write",
-        "issues": "write", "workflows": "write", "metadata": "read" }),
+        "issues": "write", "pull_requests": "read", "workflows": "write", "metadata": "read" }),
     );
     let token = token(&emulator, "octo-org/web", all).await;
     let (installation, delivery, sha) = {
@@ -156,5 +157,25 @@ async fn every_answer_is_as_github_describes_it() {
     let done = json!({ "conclusion": "success", "output": { "title": "t", "summary": "s" } });
     let path = format!("{web}/check-runs/{}", check["id"]);
     expect("PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", false, &path, Some(done), 200).await;
-    assert_eq!(seen.len(), 24, "every operation that the emulator has: {seen:#?}");
+
+    let (pull, closed) = {
+        let mut world = emulator.world();
+        let web = repository("octo-org/web");
+        let spec = PullRequestSpec { body: Some("text".to_owned()), ..PullRequestSpec::new("topic") };
+        let closed = world.open_pull_request(&web, PullRequestSpec::new("closed")).unwrap();
+        world.close_pull_request(&web, closed, true).unwrap();
+        let pull = world.open_pull_request(&web, spec).unwrap();
+        world.label_pull_request(&web, pull, "keep").unwrap();
+        (pull, closed)
+    };
+    let (one, list) = ("GET /repos/{owner}/{repo}/pulls/{pull_number}", "GET /repos/{owner}/{repo}/pulls");
+    expect(one, false, &format!("{web}/pulls/{pull}"), None, 200).await;
+    expect(one, false, &format!("{web}/pulls/{closed}"), None, 200).await;
+    expect(one, false, &format!("{web}/pulls/{}", issue["number"]), None, 404).await;
+    let all = expect(list, false, &format!("{web}/pulls?state=all&direction=asc"), None, 200).await;
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    let open = expect(list, false, &format!("{web}/pulls?base=main"), None, 200).await;
+    assert_eq!(open[0]["number"], pull);
+    expect("GET /repos/{owner}/{repo}/issues", false, &issues, None, 200).await;
+    assert_eq!(seen.len(), 26, "every operation that the emulator has: {seen:#?}");
 }

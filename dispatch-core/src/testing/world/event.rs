@@ -1,5 +1,7 @@
 //! The webhooks of what happens in the world, with the fields that GitHub really sends.
 
+mod conversation;
+
 use serde_json::{Value, json};
 
 use super::{RepositoryState, World};
@@ -48,6 +50,7 @@ impl World {
         before: Option<&CommitSha>,
         after: Option<&CommitSha>,
         touched: &[String],
+        pusher: &str,
     ) {
         let Some(state) = self.repositories.get(&repository) else { return };
         let commit = after.and_then(|sha| state.commits.get(sha));
@@ -85,7 +88,7 @@ impl World {
             "ref": full_ref,
             "before": sha(before),
             "after": sha(after),
-            "pusher": { "name": SENDER, "email": format!("{SENDER}@users.noreply.github.com") },
+            "pusher": { "name": pusher, "email": format!("{pusher}@users.noreply.github.com") },
             "created": before.is_none(),
             "deleted": after.is_none(),
             "forced": before.is_some_and(|before| !history.contains(before)),
@@ -94,14 +97,17 @@ impl World {
             "commits": commits,
             "head_commit": head_commit,
         });
-        let mut body = self.about(state, SENDER, body);
-        // In this one event GitHub writes an owner's name twice, and these times as numbers.
+        let mut body = self.about(state, pusher, body);
+        // In this one event GitHub writes more of the owner, and these times as numbers.
         if let Some(repository) = body.get_mut("repository").and_then(Value::as_object_mut) {
             repository.insert("created_at".to_owned(), state.created_at.as_second().into());
             repository.insert("pushed_at".to_owned(), self.now().as_second().into());
+            repository.insert("stargazers".to_owned(), 0.into());
             repository.insert("master_branch".to_owned(), state.default_branch.clone().into());
             if let Some(owner) = repository.get_mut("owner").and_then(Value::as_object_mut) {
-                owner.insert("name".to_owned(), state.name.owner().as_str().into());
+                let login = state.name.owner();
+                owner.insert("email".to_owned(), format!("{login}@users.noreply.github.com").into());
+                owner.insert("name".to_owned(), login.as_str().into());
             }
         }
         self.send_about(repository, "push", body);

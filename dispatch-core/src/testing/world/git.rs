@@ -71,13 +71,72 @@ impl World {
         changes: &[(&str, Option<&[u8]>)],
     ) -> Result<CommitSha, WorldError> {
         let id = self.repository_id(repository)?;
-        let before = self.head(id, branch);
-        let from = before.clone().or_else(|| self.default_head(id));
-        let (after, touched) = self.commit(id, from.as_ref(), changes, PUSHER)?;
-        self.repository_mut(id)?.branches.insert(branch.to_owned(), after.clone());
-        self.note_workflows(id);
-        self.send_push(id, &format!("refs/heads/{branch}"), before.as_ref(), Some(&after), &touched);
+        self.push_as(id, branch, changes, PUSHER)
+    }
+
+    /// Pushes one commit of somebody. The open pull requests of the branch hear of it.
+    pub(super) fn push_as(
+        &mut self,
+        id: RepositoryId,
+        branch: &str,
+        changes: &[(&str, Option<&[u8]>)],
+        author: &str,
+    ) -> Result<CommitSha, WorldError> {
+        let from = self.head(id, branch).or_else(|| self.default_head(id));
+        let (after, touched) = self.commit(id, from.as_ref(), changes, author)?;
+        self.move_branch(id, branch, &after, &touched, author)?;
         Ok(after)
+    }
+
+    /// Merges a commit into a branch: one commit with two parents and the files of both.
+    pub(super) fn merge(&mut self, id: RepositoryId, branch: &str, head: &CommitSha) -> Result<CommitSha, WorldError> {
+        let base = self.head(id, branch).ok_or_else(|| WorldError(format!("there is no branch `{branch}`")))?;
+        let (ours, theirs) = (self.commit_of(id, &base), self.commit_of(id, head));
+        let (Some(ours), Some(theirs)) = (ours, theirs) else {
+            return Err(WorldError(format!("there is no commit `{head}`")));
+        };
+        let new = |(path, bytes): &(&String, &Arc<[u8]>)| ours.files.get(*path) != Some(*bytes);
+        let changes: Vec<(String, Arc<[u8]>)> =
+            theirs.files.iter().filter(new).map(|(path, bytes)| (path.clone(), Arc::clone(bytes))).collect();
+        let changes: Vec<(&str, Option<&[u8]>)> =
+            changes.iter().map(|(path, bytes)| (path.as_str(), Some(&**bytes))).collect();
+        let (after, touched) = self.commit(id, Some(&base), &changes, PUSHER)?;
+        if let Some(merge) = self.repository_mut(id)?.commits.get_mut(&after) {
+            merge.parents.push(head.clone());
+        }
+        self.move_branch(id, branch, &after, &touched, PUSHER)?;
+        Ok(after)
+    }
+
+    fn move_branch(
+        &mut self,
+        id: RepositoryId,
+        branch: &str,
+        after: &CommitSha,
+        touched: &[String],
+        pusher: &str,
+    ) -> Result<(), WorldError> {
+        let before = self.repository_mut(id)?.branches.insert(branch.to_owned(), after.clone());
+        self.note_workflows(id);
+        self.send_push(id, &format!("refs/heads/{branch}"), before.as_ref(), Some(after), touched, pusher);
+        self.synchronize(id, branch, after, pusher);
+        Ok(())
+    }
+
+    /// Gives a repository what it does not have of a commit's history: it and its forks share their commits.
+    pub(super) fn share_commits(&mut self, from: RepositoryId, to: RepositoryId, sha: &CommitSha) {
+        if from == to {
+            return;
+        }
+        let shared = self.history(from, sha);
+        let missing: Vec<Commit> = shared
+            .iter()
+            .filter(|sha| self.commit_of(to, sha).is_none())
+            .filter_map(|sha| self.commit_of(from, sha).cloned())
+            .collect();
+        if let Some(state) = self.repositories.get_mut(&to) {
+            state.commits.extend(missing.into_iter().map(|commit| (commit.sha.clone(), commit)));
+        }
     }
 
     /// Makes a branch, or moves it by force, and sends the webhook of it.
@@ -85,7 +144,20 @@ impl World {
     /// # Errors
     /// There is no such repository or commit.
     pub fn set_branch(&mut self, repository: &Repository, branch: &str, sha: &CommitSha) -> Result<(), WorldError> {
-        self.set_ref(repository, &format!("refs/heads/{branch}"), sha)
+        let id = self.has_commit(repository, sha)?;
+        self.move_branch(id, branch, sha, &[], PUSHER)
+    }
+
+    /// Deletes a branch, and sends the webhook of it. Its open pull requests are closed, as GitHub does.
+    ///
+    /// # Errors
+    /// There is no such repository or branch.
+    pub fn delete_branch(&mut self, repository: &Repository, branch: &str) -> Result<(), WorldError> {
+        let before = self.branch_head(repository, branch)?;
+        let id = self.repository_id(repository)?;
+        self.repository_mut(id)?.branches.remove(branch);
+        self.send_push(id, &format!("refs/heads/{branch}"), Some(&before), None, &[], PUSHER);
+        self.close_pull_requests_of(id, branch)
     }
 
     /// Makes a tag, or moves it, and sends the webhook of it.
@@ -93,7 +165,10 @@ impl World {
     /// # Errors
     /// There is no such repository or commit.
     pub fn set_tag(&mut self, repository: &Repository, tag: &str, sha: &CommitSha) -> Result<(), WorldError> {
-        self.set_ref(repository, &format!("refs/tags/{tag}"), sha)
+        let id = self.has_commit(repository, sha)?;
+        let before = self.repository_mut(id)?.tags.insert(tag.to_owned(), sha.clone());
+        self.send_push(id, &format!("refs/tags/{tag}"), before.as_ref(), Some(sha), &[], PUSHER);
+        Ok(())
     }
 
     /// Adds a commit that no ref points to, such as one of a fork's pull request: a repository and its forks share their
@@ -120,20 +195,10 @@ impl World {
         self.head(id, branch).ok_or_else(|| WorldError(format!("`{repository}` has no branch `{branch}`")))
     }
 
-    fn set_ref(&mut self, repository: &Repository, full: &str, sha: &CommitSha) -> Result<(), WorldError> {
+    fn has_commit(&self, repository: &Repository, sha: &CommitSha) -> Result<RepositoryId, WorldError> {
         let id = self.repository_id(repository)?;
-        let state = self.repository_mut(id)?;
-        if !state.commits.contains_key(sha) {
-            return Err(WorldError(format!("`{repository}` has no commit `{sha}`")));
-        }
-        let before = match (full.strip_prefix("refs/heads/"), full.strip_prefix("refs/tags/")) {
-            (Some(branch), _) => state.branches.insert(branch.to_owned(), sha.clone()),
-            (None, Some(tag)) => state.tags.insert(tag.to_owned(), sha.clone()),
-            (None, None) => None,
-        };
-        self.note_workflows(id);
-        self.send_push(id, full, before.as_ref(), Some(sha), &[]);
-        Ok(())
+        let known = self.commit_of(id, sha).map(|_| id);
+        known.ok_or_else(|| WorldError(format!("`{repository}` has no commit `{sha}`")))
     }
 
     /// Makes a commit; answers with it and the paths that it touches.

@@ -103,7 +103,7 @@ impl World {
         issue.map(|issue| issue.number).map_err(|error| WorldError(error.to_string()))
     }
 
-    fn new_issue(
+    pub(super) fn new_issue(
         &mut self,
         id: RepositoryId,
         author: String,
@@ -232,6 +232,21 @@ impl World {
         let changed = found.clone();
         self.effects.push(Effect::Comment { repository: repository.clone(), id: comment });
         Ok(changed)
+    }
+
+    /// Changes an issue and its time.
+    pub(super) fn change_issue(
+        &mut self,
+        id: RepositoryId,
+        number: u64,
+        change: impl FnOnce(&mut Issue),
+    ) -> Result<(), WorldError> {
+        let now = self.now();
+        let issue = self.repository_mut(id)?.issues.get_mut(&number);
+        let issue = issue.ok_or_else(|| WorldError(format!("there is no issue {number}")))?;
+        change(issue);
+        issue.updated_at = now;
+        Ok(())
     }
 
     fn check_has_issues(&self, id: RepositoryId) -> Result<(), ApiError> {

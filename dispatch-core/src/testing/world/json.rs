@@ -2,6 +2,7 @@
 
 mod content;
 mod issue;
+mod pull_request;
 mod repository;
 mod run;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ApiError, Comment, Commit, Issue, Workflow, World, WorldError};
+use super::{ApiError, Comment, Commit, Issue, PullRequest, Workflow, World, WorldError};
 use crate::Timestamp;
 use crate::name::{CommitSha, Repository, RepositoryId};
 
@@ -48,8 +48,10 @@ pub struct RepositoryState {
     pub workflows: BTreeMap<String, Workflow>,
     /// Whether it has issues at all.
     pub has_issues: bool,
-    /// Its issues by number.
+    /// Its issues by number; a pull request has one too.
     pub issues: BTreeMap<u64, Issue>,
+    /// What its pull requests have beyond their issues, by number.
+    pub pull_requests: BTreeMap<u64, PullRequest>,
     /// The comments of its issues by id.
     pub comments: BTreeMap<u64, Comment>,
     /// Who may do what: `admin`, `maintain`, `write`, `triage` or `read`, by login in lower case.
@@ -225,6 +227,7 @@ impl World {
             workflows: BTreeMap::new(),
             has_issues: true,
             issues: BTreeMap::new(),
+            pull_requests: BTreeMap::new(),
             comments: BTreeMap::new(),
             roles: BTreeMap::new(),
         };

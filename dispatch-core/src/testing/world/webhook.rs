@@ -90,10 +90,12 @@ impl World {
         Ok(())
     }
 
-    /// Sends a webhook about a repository, if an installation that is not suspended covers it.
+    /// Sends a webhook about a repository, if an installation that is not suspended covers it and may see such things.
     pub(super) fn send_about(&mut self, repository: RepositoryId, event: &str, mut body: Value) {
         let Some(installation) = self.installation_of(repository) else { return };
-        if installation.suspended_at.is_some() {
+        let mut seen_with = seen_with(event).iter();
+        let may_see = seen_with.any(|wanted| installation.permissions.contains_key(*wanted));
+        if installation.suspended_at.is_some() || !may_see {
             return;
         }
         let id = installation.id;
@@ -121,6 +123,18 @@ impl World {
             redelivery: false,
             body: body.to_string().into_bytes(),
         });
+    }
+}
+
+/// The permissions of which one is enough to hear of an event ("Webhook events and payloads").
+fn seen_with(event: &str) -> &'static [&'static str] {
+    match event {
+        "workflow_run" => &["actions"],
+        "check_run" => &["checks"],
+        "pull_request" => &["pull_requests"],
+        "issue_comment" => &["issues", "pull_requests"],
+        "push" | "repository_dispatch" => &["contents"],
+        _ => &["metadata"],
     }
 }
 

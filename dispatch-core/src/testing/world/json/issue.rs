@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{CheckRun, Comment, Issue, RepositoryState, World};
-use super::{node_id, time};
+use super::{node_id, time, with};
 
 impl World {
     /// An issue.
@@ -11,18 +11,7 @@ impl World {
     pub fn json_issue(&self, state: &RepositoryState, issue: &Issue) -> Value {
         let repository_url = format!("{}/repos/{}", self.api_url, state.name);
         let url = format!("{repository_url}/issues/{}", issue.number);
-        let label = |name: &String| {
-            json!({
-                "id": super::account_id(name),
-                "node_id": node_id("Label", super::account_id(name)),
-                "url": format!("{repository_url}/labels/{}", name.replace(' ', "%20")),
-                "name": name,
-                "description": null,
-                "color": "ededed",
-                "default": false,
-            })
-        };
-        json!({
+        let json = json!({
             "id": issue.id,
             "node_id": node_id("Issue", issue.id),
             "url": url,
@@ -30,14 +19,14 @@ impl World {
             "labels_url": format!("{url}/labels{{/name}}"),
             "comments_url": format!("{url}/comments"),
             "events_url": format!("{url}/events"),
-            "html_url": format!("{}/{}/issues/{}", self.html_url, state.name, issue.number),
+            "html_url": self.issue_page(state, issue.number),
             "number": issue.number,
             "state": if issue.open { "open" } else { "closed" },
             "state_reason": if issue.open { None } else { Some("completed") },
             "title": issue.title,
             "body": issue.body,
             "user": self.json_user(&issue.author),
-            "labels": issue.labels.iter().map(label).collect::<Vec<_>>(),
+            "labels": self.json_labels(state, issue),
             "assignee": null,
             "assignees": [],
             "milestone": null,
@@ -48,6 +37,35 @@ impl World {
             "created_at": time(issue.created_at),
             "updated_at": time(issue.updated_at),
             "author_association": "NONE",
+        });
+        match state.pull_requests.get(&issue.number) {
+            None => json,
+            Some(pull) => {
+                with(json, json!({ "draft": pull.draft, "pull_request": self.json_pull_request_link(state, pull) }))
+            }
+        }
+    }
+
+    /// The page of an issue, or of a pull request.
+    pub(super) fn issue_page(&self, state: &RepositoryState, number: u64) -> String {
+        let kind = if state.pull_requests.contains_key(&number) { "pull" } else { "issues" };
+        format!("{}/{}/{kind}/{number}", self.html_url, state.name)
+    }
+
+    pub(super) fn json_labels(&self, state: &RepositoryState, issue: &Issue) -> Value {
+        issue.labels.iter().map(|label| self.json_label(state, label)).collect()
+    }
+
+    /// A label.
+    pub(in super::super) fn json_label(&self, state: &RepositoryState, name: &str) -> Value {
+        json!({
+            "id": super::account_id(name),
+            "node_id": node_id("Label", super::account_id(name)),
+            "url": format!("{}/repos/{}/labels/{}", self.api_url, state.name, name.replace(' ', "%20")),
+            "name": name,
+            "description": "",
+            "color": "ededed",
+            "default": false,
         })
     }
 
@@ -55,7 +73,7 @@ impl World {
     #[must_use]
     pub fn json_comment(&self, state: &RepositoryState, comment: &Comment) -> Value {
         let repository_url = format!("{}/repos/{}", self.api_url, state.name);
-        let page = format!("{}/{}/issues/{}", self.html_url, state.name, comment.issue);
+        let page = self.issue_page(state, comment.issue);
         json!({
             "id": comment.id,
             "node_id": node_id("IssueComment", comment.id),

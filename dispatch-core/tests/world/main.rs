@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod pull_requests;
+mod webhooks;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
