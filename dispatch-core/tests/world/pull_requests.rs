@@ -157,4 +157,57 @@ fn another_base_a_draft_and_labels_are_told() {
     world.take_webhooks();
     world.retarget_pull_request(&web(), number, "dev").unwrap();
     world.label_pull_request(&web(), number, "keep").unwrap();
-    world.u
+    world.unlabel_pull_request(&web(), number, "keep").unwrap();
+    world.set_draft(&web(), number, true).unwrap();
+    world.set_draft(&web(), number, false).unwrap();
+    let sent = sent(&mut world);
+    let actions: Vec<&str> = sent.iter().map(|(_, action, _)| action.as_str()).collect();
+    assert_eq!(actions, ["edited", "labeled", "unlabeled", "converted_to_draft", "ready_for_review"]);
+    let base = json!({ "ref": { "from": "main" }, "sha": { "from": old } });
+    assert_eq!((&sent[0].2["changes"]["base"], &sent[0].2["pull_request"]["base"]["ref"]), (&base, &json!("dev")));
+    assert_eq!(sent[1].2["label"]["name"], "keep");
+    assert_eq!(sent[1].2["pull_request"]["labels"][0]["name"], "keep");
+    assert_eq!(sent[2].2["pull_request"]["labels"], json!([]));
+    assert_eq!(sent[3].2["pull_request"]["draft"], true);
+}
+
+#[test]
+fn a_token_reads_pull_requests_with_its_permission_only() {
+    let mut world = world();
+    let number = world.open_pull_request(&web(), PullRequestSpec::new("topic")).unwrap();
+    let other = world.open_pull_request(&web(), PullRequestSpec::new("other")).unwrap();
+    world.close_pull_request(&web(), other, false).unwrap();
+    let issues = token(&mut world, "octo-org/web", "issues", Access::Write);
+    let refused = world.pull_request(&issues, &web(), number).unwrap_err();
+    assert_eq!(refused.to_string(), "403: Resource not accessible by integration");
+    assert_eq!(refused.header("x-accepted-github-permissions"), Some("pull_requests=read; contents=read"));
+    assert_eq!(world.pull_requests(&issues, &web(), None).unwrap_err().status, 403);
+    let token = token(&mut world, "octo-org/web", "pull_requests", Access::Read);
+    let numbers = |open| -> Vec<u64> {
+        world.pull_requests(&token, &web(), open).unwrap().iter().map(|(issue, _)| issue.number).collect()
+    };
+    assert_eq!((numbers(Some(true)), numbers(Some(false)), numbers(None)), (vec![1], vec![2], vec![2, 1]));
+    let issue = world.open_issue(&web(), "octocat", "t", "b").unwrap();
+    let token = self::token(&mut world, "octo-org/web", "pull_requests", Access::Read);
+    assert_eq!(world.pull_request(&token, &web(), issue).unwrap_err().status, 404, "an issue is none");
+}
+
+#[test]
+fn pull_requests_are_told_with_their_permission_only() {
+    let mut world = world();
+    let mut permissions = world.app().permissions.clone();
+    permissions.remove("pull_requests");
+    world.set_permissions(&web().owner(), permissions).unwrap();
+    world.open_pull_request(&web(), PullRequestSpec::new("topic")).unwrap();
+    assert_eq!(names(&sent(&mut world)), [("push", "")]);
+}
+
+#[test]
+fn a_repository_without_the_app_hears_nothing_of_its_pull_requests() {
+    let mut world = world();
+    let quiet = repository("octo-org/quiet");
+    world.add_repository(&quiet, RepositoryOptions { installed: false, ..RepositoryOptions::default() }).unwrap();
+    let number = world.open_pull_request(&quiet, PullRequestSpec::new("topic")).unwrap();
+    world.push_to_pull_request(&quiet, number, "octocat").unwrap();
+    assert!(world.take_webhooks().is_empty());
+}

@@ -178,4 +178,7 @@ fn finished(answer: Answer, rate: RateStatus) -> Response<Body> {
     for (name, value) in common {
         if let (false, Ok(value)) = (response.headers().contains_key(name), HeaderValue::from_str(&value)) {
             response.headers_mut().insert(name, value);
-   
+        }
+    }
+    response
+}
