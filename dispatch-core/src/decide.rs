@@ -48,9 +48,13 @@
 //! operator's conclusions, and the [events that strangers cannot cause](SAFE_EVENTS). Where the outbound rule says more,
 //! an inbound rule that is silent means the default branch only, and success only.
 
+mod again;
 mod budget;
+mod case;
+mod command;
 mod consent;
 mod drive;
+mod environment;
 mod filter;
 mod known;
 mod plan;
@@ -59,15 +63,18 @@ mod target;
 
 use std::collections::BTreeSet;
 
+use self::case::{Case, Cause};
 pub use self::drive::{Answers, decide_with};
 pub use self::filter::SAFE_EVENTS;
 use self::known::Missing;
-pub use self::known::{CommitOnBranch, Edge, EdgeKey, Identity, Known, LaneKey, Lookup, PolicyAnswer, PolicyFile};
+pub use self::known::{
+    CheckedDispatch, CommitOnBranch, Edge, EdgeKey, Identity, Known, LaneKey, Lookup, PolicyAnswer, PolicyFile,
+};
 pub use self::plan::{Allowed, Decision, Denied, Plan, Skipped, SourceView, Verdict, Visibility};
+use self::source::Admitted;
 use crate::chain::Chain;
-use crate::event::{Event, EventKind, Head, WorkflowRun};
+use crate::event::{Commenter, Event, EventIdentity, EventKind, Head};
 use crate::guardrail::Guardrails;
-use crate::quote::quote;
 use crate::reason::Reason;
 
 /// What [`decide`] answers.
@@ -83,13 +90,8 @@ pub enum Decided {
 #[must_use]
 pub fn decide(event: &Event, known: &Known, guardrails: &Guardrails) -> Decided {
     let plan = match &event.kind {
-        EventKind::WorkflowRun(run) => about_run(event, run, known, guardrails),
-        _ => Err(Stop::Skip(Skipped {
-            reason: Reason::NoRuleMatched,
-            message: format!("no rule can be about a {} event", quote(event.kind.name())),
-            outbound_rule: None,
-            answer: false,
-        })),
+        EventKind::CheckRerequest(check) => again::about_check(event, check, known, guardrails),
+        _ => about_event(event, &Wanted { root: event.identity(), again_by: None }, known, guardrails),
     };
     match plan {
         Ok(plan) => Decided::Plan(plan),
@@ -116,23 +118,52 @@ impl From<Skipped> for Stop {
     }
 }
 
-fn about_run(event: &Event, run: &WorkflowRun, known: &Known, guardrails: &Guardrails) -> Result<Plan, Stop> {
-    let case = source::admit(event, run, guardrails)?;
+/// Why an event is decided about.
+struct Wanted<'a> {
+    /// The event at the root of a chain that begins here.
+    root: EventIdentity,
+    /// Who wants it again; None the first time.
+    again_by: Option<&'a Commenter>,
+}
+
+fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &Guardrails) -> Result<Plan, Stop> {
+    let admitted = source::admit(event, guardrails)?;
 
     let mut missing = Missing::default();
-    let policy = missing.or_ask(known.policies.get(case.repository()), || Lookup::Policy(case.repository().clone()));
-    let chain = missing.or_ask(known.chains.get(&run.id), || Lookup::Chain(run.id));
-    let (Some(policy), Some(chain)) = (policy, chain) else { return Err(Stop::Need(missing)) };
-    let rules = source::fitting_rules(&case, policy)?;
-    let chain = match chain {
-        Some(chain) => chain.clone(),
-        None => {
-            source::not_our_own(&case, &rules)?;
-            Chain::root(event.identity(), case.place())
+    let repository = &event.repository.name;
+    let policy = missing.or_ask(known.policies.get(repository), || Lookup::Policy(repository.clone()));
+    let chain = match &admitted {
+        Admitted::Run { run, .. } => missing.or_ask(known.chains.get(&run.id), || Lookup::Chain(run.id)),
+        Admitted::PullRequest(_) | Admitted::Command(_) => Some(&None),
+    };
+    let record = match admitted.number() {
+        Some(number) => missing.or_ask(known.pull_requests.get(&number), || Lookup::PullRequest(number)),
+        None => Some(&None),
+    };
+    let (Some(policy), Some(chain), Some(record)) = (policy, chain, record) else { return Err(Stop::Need(missing)) };
+    let (path, policy) = source::usable_policy(event, policy)?;
+    let cause = match admitted {
+        Admitted::Run { run, workflow } => Cause::Run { run, workflow },
+        Admitted::PullRequest(pull_request) => Cause::PullRequest { pull_request, record: record.as_ref() },
+        Admitted::Command(command) => {
+            let by = wanted.again_by.unwrap_or(&command.commenter);
+            command::resolve(event, command, by, policy, record.as_ref(), known)?
         }
     };
+    let case = Case { event, cause, guardrails, again: wanted.again_by.is_some() };
+    let rules = source::fitting_rules(&case, path, policy)?;
+    let chain = match (chain, case.place()) {
+        (Some(chain), _) => chain.clone(),
+        (None, Some(place)) => {
+            source::not_our_own(&case, &rules)?;
+            Chain::root(wanted.root.clone(), place)
+        }
+        // GitHub's names of its events are names of events.
+        (None, None) => return Ok(Plan { skipped: None, decisions: Vec::new() }),
+    };
 
-    let entries = target::prepare(&case, rules, &chain);
+    let side = target::SourceSide { policy, chain };
+    let entries = target::prepare(&case, rules, &side, known, &mut missing);
     let decisions: Vec<_> = entries.into_iter().map(|entry| entry.decide(&case, known, &mut missing)).collect();
     if !missing.0.is_empty() {
         return Err(Stop::Need(missing));
@@ -143,23 +174,25 @@ fn about_run(event: &Event, run: &WorkflowRun, known: &Known, guardrails: &Guard
 }
 
 /// The last check: a tag run carries the tag's name as its branch, so the commit must be proven to have been there.
-fn prove_commit(mut plan: Plan, case: &source::Case<'_>, known: &Known) -> Result<Plan, Lookup> {
+fn prove_commit(mut plan: Plan, case: &Case<'_>, known: &Known) -> Result<Plan, Lookup> {
     if plan.allowed().next().is_none() {
         return Ok(plan);
     }
-    let proof = match (&case.run.head_branch, case.run.head) {
+    // Of a pull request's head, the signed webhook, or GitHub's own answer, is the proof.
+    let Some(run) = case.run() else { return Ok(plan) };
+    let proof = match (&run.head_branch, run.head) {
         // No branch is claimed: such a run gets here only where the operator and both sides accept any branch.
         (None, _) => return Ok(plan),
         // Both sides accept forks, and the branch is the fork's.
         (Some(_), Head::Fork(_)) => return Ok(plan),
         (Some(branch), _) => known.commit_on_branch.ok_or_else(|| {
-            let (repository, sha) = (case.repository().clone(), case.run.head_sha.clone());
+            let (repository, sha) = (case.repository().clone(), run.head_sha.clone());
             Lookup::CommitOnBranch { repository, branch: branch.clone(), sha }
         })?,
     };
     if proof == CommitOnBranch::NotProven {
         for decision in plan.decisions.iter_mut().filter(|decision| decision.allowed().is_some()) {
-            decision.deny(Reason::SourceRefUnverified, source::ref_unverified(case));
+            decision.deny(Reason::SourceRefUnverified, source::ref_unverified(case, run));
         }
     }
     Ok(plan)

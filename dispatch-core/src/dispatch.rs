@@ -143,6 +143,25 @@ pub enum DispatchState {
     Dropped,
 }
 
+impl Dispatch {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        match self.state {
+            DispatchState::Ready
+            | DispatchState::Calling { .. }
+            | DispatchState::Started { .. }
+            | DispatchState::InDoubt { .. } => true,
+            DispatchState::Triggered { .. }
+            | DispatchState::Refused { .. }
+            | DispatchState::Unknown { .. }
+            | DispatchState::Cancelled { .. }
+            | DispatchState::Failed { .. }
+            | DispatchState::Dropped => false,
+        }
+    }
+}
+
 impl DispatchState {
     /// Whether it was given up and waits for the operator.
     #[must_use]

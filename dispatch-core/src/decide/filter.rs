@@ -1,8 +1,11 @@
 //! The filters of a rule: the same on both sides.
 
-use super::source::Case;
-use crate::event::{Conclusion, Head};
-use crate::policy::WorkflowRunSource;
+use super::case::{Case, Cause, GivenCommand, conclusion_words};
+use crate::event::{Conclusion, Head, PullRequest, PullRequestAction, PullRequestState, WorkflowRun};
+use crate::pattern::PatternSet;
+use crate::policy::{CommandPermission, CommandSource, PullRequestSource, Source, WorkflowRunSource};
+use crate::ports::pull_requests::PermissionLevel;
+use crate::pull_request::PullRequestRecord;
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
 
@@ -20,13 +23,17 @@ pub const SAFE_EVENTS: [&str; 9] = [
     "pull_request",
 ];
 
-/// The first filter of a rule that a run does not pass. Later ones are nearer to fitting.
+/// The first filter of a rule that an event does not pass. Later ones are nearer to fitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Filter {
     Fork,
     Event,
     Branch,
     Conclusion,
+    Draft,
+    Permission,
+    Commit,
+    Superseded,
 }
 
 impl Filter {
@@ -37,19 +44,50 @@ impl Filter {
             Self::Event => Reason::SourceEventNotAllowed,
             Self::Branch => Reason::SourceBranchNotMatched,
             Self::Conclusion => Reason::SourceConclusionNotAllowed,
+            Self::Draft => Reason::SourceDraftNotMatched,
+            Self::Permission => Reason::CommenterNotPermitted,
+            Self::Commit => Reason::CommitNotConfirmed,
+            Self::Superseded => Reason::PullRequestSuperseded,
         }
     }
 }
 
-/// The filter of `rule` that the run does not pass, and a sentence that calls the rule by `name`. `outbound` is the rule of
+type Misfit = Option<(Filter, String)>;
+
+/// The filter of `rule` that the event does not pass, and a sentence that calls the rule by `name`. `outbound` is the rule of
 /// the other side where `rule` is an inbound one: what it says decides what silence means.
-pub(super) fn misfit(
+pub(super) fn misfit(case: &Case<'_>, rule: &Source, outbound: Option<&Source>, name: &str) -> Misfit {
+    match (&case.cause, rule) {
+        (Cause::Run { run, .. }, Source::WorkflowRun(rule)) => {
+            let outbound = match outbound {
+                Some(Source::WorkflowRun(outbound)) => Some(outbound),
+                _ => None,
+            };
+            run_misfit(case, run, rule, outbound, name)
+        }
+        (Cause::PullRequest { pull_request, record }, Source::PullRequest(rule)) => {
+            let PullRequestSource { base, draft, forks, .. } = rule;
+            pull_request_misfit(&pull_request.now, base.as_ref(), *draft, *forks, name)
+                .or_else(|| superseded(pull_request, *record, rule))
+        }
+        (Cause::Command(given), Source::Command(rule)) => {
+            let CommandSource { base, draft, forks, .. } = rule;
+            pull_request_misfit(given.now, base.as_ref(), *draft, *forks, name)
+                .or_else(|| not_permitted(given, rule, name))
+                .or_else(|| not_confirmed(given, rule))
+        }
+        // Only rules that name the event are asked.
+        _ => Some((Filter::Fork, format!("{name} is about something else"))),
+    }
+}
+
+fn run_misfit(
     case: &Case<'_>,
+    run: &WorkflowRun,
     rule: &WorkflowRunSource,
     outbound: Option<&WorkflowRunSource>,
     name: &str,
-) -> Option<(Filter, String)> {
-    let run = case.run;
+) -> Misfit {
     if matches!(run.head, Head::Fork(_)) && !rule.forks {
         return Some((Filter::Fork, format!("the run's commit is a fork's, and {name} does not say `forks: true`")));
     }
@@ -90,8 +128,86 @@ pub(super) fn misfit(
         None => (true, String::new()),
     };
     if !conclusion_fits {
-        let got = case.conclusion_words();
+        let got = conclusion_words(run);
         return Some((Filter::Conclusion, format!("the run ended with {got}, and {name} accepts only {accepted}")));
     }
     None
+}
+
+fn pull_request_misfit(
+    pull_request: &PullRequestState,
+    base: Option<&PatternSet>,
+    draft: Option<bool>,
+    forks: bool,
+    name: &str,
+) -> Misfit {
+    if pull_request.head != Head::SameRepository && !forks {
+        let message = format!("the pull request comes from a fork, and {name} does not say `forks: true`");
+        return Some((Filter::Fork, message));
+    }
+    if let Some(patterns) = base.filter(|patterns| !patterns.matches(pull_request.base_branch.as_str())) {
+        let (got, accepted) = (quote(&pull_request.base_branch), quote_all(patterns.patterns()));
+        return Some((Filter::Branch, format!("the pull request is into {got}, and {name} accepts only {accepted}")));
+    }
+    let draft = draft.filter(|wanted| *wanted != pull_request.draft)?;
+    let (got, wanted) = if draft { ("is no draft", "true") } else { ("is a draft", "false") };
+    Some((Filter::Draft, format!("the pull request {got}, and {name} says `draft: {wanted}`")))
+}
+
+/// Something newer that the same rule is about, or that ended it all.
+fn superseded(
+    pull_request: &PullRequest,
+    record: Option<&PullRequestRecord>,
+    rule: &PullRequestSource,
+) -> Misfit {
+    let latest = record?.latest.filter(|latest| latest.at > pull_request.now.updated_at)?;
+    let counts = rule.actions.contains(&latest.action) || latest.action == PullRequestAction::Closed;
+    (counts && pull_request.sweep.is_none()).then(|| {
+        let message = format!("the pull request was {} at {}, after this", quote(latest.action), latest.at);
+        (Filter::Superseded, message)
+    })
+}
+
+fn not_permitted(given: &GivenCommand<'_>, rule: &CommandSource, name: &str) -> Misfit {
+    let writes = given.level >= PermissionLevel::Write;
+    let (permitted, wanted) = match rule.permission.as_ref().unwrap_or(&CommandPermission::Write) {
+        CommandPermission::Write => (writes, "people who may write to the repository".to_owned()),
+        CommandPermission::Admin => {
+            (given.level >= PermissionLevel::Admin, "people who administer the repository".to_owned())
+        }
+        CommandPermission::Author => {
+            (writes || given.is_author, "the pull request's author and people who may write".to_owned())
+        }
+        CommandPermission::Team(team) => {
+            (writes && given.teams.contains(team), format!("members of the team {} who may write", quote(team)))
+        }
+    };
+    (!permitted).then(|| {
+        let (who, command) = (quote(&given.command.commenter.login), quote(&given.command.name));
+        (Filter::Permission, format!("{name} lets {wanted} give {command}, and {who} is none of them"))
+    })
+}
+
+fn not_confirmed(given: &GivenCommand<'_>, rule: &CommandSource) -> Misfit {
+    let head = &given.now.head_sha;
+    if let Some(commit) = given.commit() {
+        let other = || format!("the newest commit is {}, and the command is about {}", quote(head), quote(commit));
+        return (commit != head).then(|| (Filter::Commit, other()));
+    }
+    let command = quote(&given.command.name);
+    let above_write = matches!(rule.permission, Some(CommandPermission::Admin | CommandPermission::Team(_)));
+    let message = match given.now.head {
+        Head::Fork(_) | Head::Unknown => {
+            format!("the commits are a fork's: give {command} with the full commit {}", quote(head))
+        }
+        Head::SameRepository if above_write => {
+            format!("only with its full commit is {command} taken: {} is the newest one", quote(head))
+        }
+        Head::SameRepository if given.head_is_known() => return None,
+        Head::SameRepository => format!(
+            "it is not certain that {} was the newest commit when {command} was given: give it with the full commit",
+            quote(head),
+        ),
+    };
+    Some((Filter::Commit, message))
 }

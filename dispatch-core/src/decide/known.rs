@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Place};
 use crate::diagnostic::Diagnostics;
-use crate::event::EventIdentity;
-use crate::name::{Branch, CommitSha, Repository, RepositoryId, RunId};
+use crate::environment::{Environment, EnvironmentKey};
+use crate::event::{Event, EventIdentity, PullRequestState};
+use crate::name::{
+    Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName,
+};
 use crate::policy::{Policy, PolicyPath};
+use crate::ports::pull_requests::PermissionAnswer;
+use crate::pull_request::PullRequestRecord;
 
 /// A question to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +32,18 @@ pub enum Lookup {
     RootSpent(EventIdentity),
     /// How often the event's repository has used this target within the hour.
     EdgeUses(Place),
+    /// What is remembered of a pull request of the event's repository.
+    PullRequest(PullRequestNumber),
+    /// How a pull request of the event's repository is now.
+    PullRequestState(PullRequestNumber),
+    /// What a person may do in the event's repository.
+    Permission(Login),
+    /// Whether a person is an active member of a team.
+    TeamMember(TeamName, Login),
+    /// An environment.
+    Environment(EnvironmentKey),
+    /// What a check run of this App tells of.
+    Check(CheckId),
     /// Whether the commit has been on the branch.
     CommitOnBranch {
         /// Where.
@@ -54,8 +71,31 @@ pub struct Known {
     pub root_spent: BTreeMap<EventIdentity, u32>,
     /// How often the event's repository has used the targets within the hour.
     pub edge_uses: BTreeMap<Place, u32>,
+    /// What is remembered of pull requests; None: nothing.
+    pub pull_requests: BTreeMap<PullRequestNumber, Option<PullRequestRecord>>,
+    /// How pull requests are now; None: GitHub does not tell. That is never "closed".
+    pub pull_request_states: BTreeMap<PullRequestNumber, Option<PullRequestState>>,
+    /// What people may do; None: GitHub knows no such account, or does not tell.
+    pub permissions: BTreeMap<Login, Option<PermissionAnswer>>,
+    /// Who is a member of which team.
+    pub team_members: BTreeMap<(TeamName, Login), bool>,
+    /// Environments; None: never created.
+    pub environments: BTreeMap<EnvironmentKey, Option<Environment>>,
+    /// What check runs tell of; None: of nothing that is known.
+    pub checks: BTreeMap<CheckId, Option<CheckedDispatch>>,
     /// Whether the event's commit has been on the event's branch.
     pub commit_on_branch: Option<CommitOnBranch>,
+}
+
+/// What a check run of this App tells of.
+#[derive(Debug, Clone)]
+pub struct CheckedDispatch {
+    /// The event that was decided about.
+    pub event: Event,
+    /// The target.
+    pub target: Place,
+    /// Whether its dispatch, or the run that it started, has not ended.
+    pub in_flight: bool,
 }
 
 /// What is known of a repository's policy file.

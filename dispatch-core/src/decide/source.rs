@@ -1,64 +1,62 @@
 //! The source's side: what the operator lets count, and which rules fit.
 
+use super::case::{Case, Cause, branch_words, conclusion_words};
 use super::filter::misfit;
 use super::plan::Skipped;
 use super::{Identity, PolicyAnswer, PolicyFile};
-use crate::chain::Place;
-use crate::event::{Event, Head, WorkflowRun};
+use crate::event::{Command, Event, EventKind, Head, PullRequest, WorkflowRun};
 use crate::guardrail::Guardrails;
-use crate::name::{Login, Repository, WorkflowFile};
-use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation, Source, Start, WorkflowRunSource};
+use crate::name::{Login, WorkflowFile};
+use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
 
-/// A run that the operator lets count.
-pub(super) struct Case<'a> {
-    pub(super) event: &'a Event,
-    pub(super) run: &'a WorkflowRun,
-    pub(super) workflow: &'a WorkflowFile,
-    pub(super) guardrails: &'a Guardrails,
+/// An event that the operator lets count, and that can cause something.
+pub(super) enum Admitted<'a> {
+    Run { run: &'a WorkflowRun, workflow: &'a WorkflowFile },
+    PullRequest(&'a PullRequest),
+    Command(&'a Command),
 }
 
-impl Case<'_> {
-    pub(super) fn repository(&self) -> &Repository {
-        &self.event.repository.name
-    }
-
-    /// The workflow that ran.
-    pub(super) fn place(&self) -> Place {
-        Place { repository: self.repository().clone(), start: Start::Workflow(self.workflow.clone()) }
-    }
-
-    pub(super) fn branch_words(&self) -> String {
-        branch_words(self.run)
-    }
-
-    pub(super) fn conclusion_words(&self) -> String {
-        conclusion_words(self.run)
-    }
-}
-
-fn branch_words(run: &WorkflowRun) -> String {
-    run.head_branch.as_ref().map_or_else(|| "no branch".to_owned(), |branch| quote(branch).to_string())
-}
-
-fn conclusion_words(run: &WorkflowRun) -> String {
-    run.conclusion.map_or_else(|| "no known conclusion".to_owned(), |conclusion| quote(conclusion).to_string())
-}
-
-/// A rule that fits the run.
+/// A rule that fits the event.
 pub(super) struct FittingRule<'a> {
     pub(super) path: PolicyPath,
     pub(super) rule: &'a OutboundRule,
-    pub(super) source: &'a WorkflowRunSource,
 }
 
 /// The operator's limits, and what the event itself must have. Nothing is fetched for an event that does not pass.
-pub(super) fn admit<'a>(
-    event: &'a Event,
-    run: &'a WorkflowRun,
-    guardrails: &'a Guardrails,
-) -> Result<Case<'a>, Skipped> {
+pub(super) fn admit<'a>(event: &'a Event, guardrails: &'a Guardrails) -> Result<Admitted<'a>, Skipped> {
+    admit_repository(event, guardrails)?;
+    let admitted = match &event.kind {
+        EventKind::WorkflowRun(run) => admit_run(event, run, guardrails)?,
+        EventKind::PullRequest(pull_request) => {
+            if pull_request.now.head == Head::Unknown {
+                return skip(
+                    Reason::SourceHeadRepositoryUnverifiable,
+                    format!(
+                        "GitHub does not say which repository commit {} of the pull request is in, so it may be a fork's",
+                        quote(&pull_request.now.head_sha)
+                    ),
+                );
+            }
+            Admitted::PullRequest(pull_request)
+        }
+        EventKind::Command(command) => Admitted::Command(command),
+        EventKind::Push(_) | EventKind::RunProgress(_) | EventKind::CheckRerequest(_) => {
+            let what = quote(event.kind.name());
+            return skip(Reason::NoRuleMatched, format!("no rule can be about such a {what} event"));
+        }
+    };
+    if event.installation.is_none() {
+        let repository = quote(&event.repository.name);
+        let message = format!("the event of {repository} was not sent by an installation of the App");
+        return skip(Reason::AppNotInstalled, message);
+    }
+    Ok(admitted)
+}
+
+/// The operator's limits on where something happens.
+pub(super) fn admit_repository(event: &Event, guardrails: &Guardrails) -> Result<(), Skipped> {
     let repository = &event.repository.name;
     let owner = repository.owner();
     if !guardrails.owners.value.allow(&owner) {
@@ -77,6 +75,15 @@ pub(super) fn admit<'a>(
             ),
         );
     }
+    Ok(())
+}
+
+fn admit_run<'a>(
+    event: &'a Event,
+    run: &'a WorkflowRun,
+    guardrails: &'a Guardrails,
+) -> Result<Admitted<'a>, Skipped> {
+    let repository = &event.repository.name;
     if let Some(list) = &guardrails.source_workflows.value
         && !run.workflow.as_ref().is_some_and(|workflow| list.matches(workflow.as_str()))
     {
@@ -112,7 +119,7 @@ pub(super) fn admit<'a>(
             Reason::SourceNotDefaultBranch,
             format!(
                 "the run was on {}, and only the default branch {} counts",
-                branch_words(run),
+                branch_words(Some(run)),
                 quote(default_branch)
             ),
         );
@@ -123,32 +130,27 @@ pub(super) fn admit<'a>(
             format!("the run has no workflow file in {}, so no rule can name it", quote(repository)),
         );
     };
-    if event.installation.is_none() {
-        return skip(
-            Reason::AppNotInstalled,
-            format!("the event of {} was not sent by an installation of the App", quote(repository)),
-        );
-    }
-    Ok(Case { event, run, workflow, guardrails })
+    Ok(Admitted::Run { run, workflow })
 }
 
-/// The outbound rules that fit the run, in the order of the file. Never empty.
-pub(super) fn fitting_rules<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<Vec<FittingRule<'a>>, Skipped> {
-    let (path, policy) = usable_policy(case, answer)?;
+/// The outbound rules that fit the event, in the order of the file. Never empty.
+pub(super) fn fitting_rules<'a>(
+    case: &Case<'_>,
+    path: PolicyPath,
+    policy: &'a Policy,
+) -> Result<Vec<FittingRule<'a>>, Skipped> {
+    // Who gives a command is told why nothing came of it.
+    let answer = matches!(case.cause, Cause::Command(_));
     let mut fitting = Vec::new();
     let mut nearest: Option<(super::filter::Filter, Skipped)> = None;
-    for rule in policy.outbound() {
-        let Source::WorkflowRun(source) = &rule.source else { continue };
-        if source.workflow != *case.workflow {
-            continue;
-        }
-        let Some((filter, message)) = misfit(case, source, None, "the outbound rule") else {
-            fitting.push(FittingRule { path, rule, source });
+    for rule in policy.outbound().iter().filter(|rule| case.is_named_by(&rule.source)) {
+        let Some((filter, message)) = misfit(case, &rule.source, None, "the outbound rule") else {
+            fitting.push(FittingRule { path, rule });
             continue;
         };
         if nearest.as_ref().is_none_or(|(other, _)| filter > *other) {
             let outbound_rule = Some(RuleLocation { repository: case.repository().clone(), path, line: rule.line });
-            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule, answer: false }));
+            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule, answer }));
         }
     }
     match nearest {
@@ -156,20 +158,31 @@ pub(super) fn fitting_rules<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Re
         Some((_, skipped)) => Err(skipped),
         None => skip(
             Reason::NoRuleMatched,
-            format!("no outbound rule of {} names {}", quote(case.repository()), quote(case.workflow)),
+            match &case.cause {
+                Cause::Run { workflow, .. } => {
+                    format!("no outbound rule of {} names {}", quote(case.repository()), quote(workflow))
+                }
+                Cause::PullRequest { .. } | Cause::Command(_) => {
+                    format!("no outbound rule of {} is about this: {}", quote(case.repository()), case.words())
+                }
+            },
         ),
     }
 }
 
-fn usable_policy<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<(PolicyPath, &'a Policy), Skipped> {
-    let repository = case.repository();
+/// The source's policy, if its file can be used.
+pub(super) fn usable_policy<'a>(
+    event: &Event,
+    answer: &'a PolicyAnswer,
+) -> Result<(PolicyPath, &'a Policy), Skipped> {
+    let repository = &event.repository.name;
     if let PolicyFile::NotInstalled = answer.file {
         return skip(Reason::AppNotInstalled, format!("the App is not installed on {}", quote(repository)));
     }
     if let Some(Identity::Verified { id, .. }) = answer.repository
-        && id != case.event.repository.id
+        && id != event.repository.id
     {
-        let got = case.event.repository.id;
+        let got = event.repository.id;
         return skip(
             Reason::RepositoryIdentityChanged,
             format!("the event is of repository {got}, and {} is now the name of repository {id}", quote(repository)),
@@ -192,8 +205,8 @@ fn usable_policy<'a>(case: &Case<'_>, answer: &'a PolicyAnswer) -> Result<(Polic
 pub(super) fn not_our_own(case: &Case<'_>, rules: &[FittingRule<'_>]) -> Result<(), Skipped> {
     let Some(app) = &case.guardrails.app_login else { return Ok(()) };
     let is_app = |login: &&Login| login.as_str().eq_ignore_ascii_case(app.as_str());
-    let caused_by = [&case.run.actor, &case.event.sender];
-    if caused_by.into_iter().flatten().find(is_app).is_none() {
+    let actor = case.run().and_then(|run| run.actor.as_ref());
+    if [actor, case.event.sender.as_ref()].into_iter().flatten().find(is_app).is_none() {
         return Ok(());
     }
     let line = |rule: &FittingRule<'_>| RuleLocation {
@@ -203,17 +216,17 @@ pub(super) fn not_our_own(case: &Case<'_>, rules: &[FittingRule<'_>]) -> Result<
     };
     Err(Skipped {
         reason: Reason::OwnEvent,
-        message: format!("the run was caused by {}, which is this App, and by no dispatch that is known", quote(app)),
+        message: format!("it was caused by {}, which is this App, and by no dispatch that is known", quote(app)),
         outbound_rule: rules.first().map(line),
         answer: false,
     })
 }
 
 /// Why a target is denied that would be allowed if the commit were proven to have been on the branch.
-pub(super) fn ref_unverified(case: &Case<'_>) -> String {
+pub(super) fn ref_unverified(case: &Case<'_>, run: &WorkflowRun) -> String {
     format!(
         "commit {} was not proven to have been on {} of {}",
-        quote(&case.run.head_sha),
+        quote(&run.head_sha),
         case.branch_words(),
         quote(case.repository()),
     )

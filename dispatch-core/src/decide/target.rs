@@ -2,48 +2,66 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::case::{Case, Cause};
 use super::consent::Consent;
+use super::environment;
 use super::known::{EdgeKey, Identity, Known, LaneKey, Lookup, Missing, PolicyAnswer, PolicyFile};
 use super::plan::{Allowed, Decision, Denied, Verdict, Visibility};
-use super::source::{Case, FittingRule};
+use super::source::FittingRule;
 use crate::chain::{Chain, Place};
 use crate::diagnostic::{Diagnostics, Severity};
-use crate::name::GitRef;
-use crate::policy::{Policy, PolicyPath, RuleLocation, Start, Target, WorkflowRunSource};
+use crate::environment::EnvironmentUse;
+use crate::name::{EventType, GitRef, WorkflowFile};
+use crate::policy::{Channel, Policy, PolicyPath, RuleLocation, Source, Start, Target};
 use crate::quote::quote;
 use crate::reason::Reason;
-use crate::request::{DispatchRequest, WorkflowDispatch};
-use crate::template::{Template, Variable};
+use crate::request::{DispatchRequest, RepositoryDispatch, WorkflowDispatch};
+use crate::template::RenderError;
 
 /// A target entry of a rule that fits.
 pub(super) struct Entry<'a> {
-    source: &'a WorkflowRunSource,
+    source: &'a Source,
     target: &'a Target,
     place: Place,
     outbound_rule: RuleLocation,
-    /// What would be sent, or why nothing is, as far as the source's side can tell.
-    prepared: Result<Prepared, Denied>,
+    /// What would be sent, or why nothing is, as far as the source's side can tell. None: an answer is missing.
+    prepared: Option<Result<Prepared, Denied>>,
 }
 
 /// What would be sent.
 pub(super) struct Prepared {
-    pub(super) request: WorkflowDispatch,
+    pub(super) request: DispatchRequest,
     chain: Chain,
+    environment: Option<EnvironmentUse>,
+}
+
+/// The source's policy and what else the source's side is prepared from.
+pub(super) struct SourceSide<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) chain: Chain,
 }
 
 /// All target entries of the rules, in the order of the file.
-pub(super) fn prepare<'a>(case: &Case<'_>, rules: Vec<FittingRule<'a>>, chain: &Chain) -> Vec<Entry<'a>> {
+pub(super) fn prepare<'a>(
+    case: &Case<'_>,
+    rules: Vec<FittingRule<'a>>,
+    side: &SourceSide<'_>,
+    known: &Known,
+    missing: &mut Missing,
+) -> Vec<Entry<'a>> {
     let mut seen = BTreeSet::new();
     let mut considered = 0;
     let mut entries = Vec::new();
-    for FittingRule { path, rule, source } in rules {
-        for target in &rule.targets {
+    for FittingRule { path, rule } in rules {
+        for target in rule.targets.iter().filter(|target| environment::is_meant(case, target)) {
             let place = Place { repository: target.repository.clone(), start: target.start.clone() };
             let first = seen.insert(place.clone());
-            let prepared =
-                guard(case, &place, first, &mut considered).and_then(|()| follow(case, target, &place, chain));
+            let prepared = match guard(case, &place, first, &mut considered) {
+                Ok(()) => follow(case, target, &place, side, known, missing),
+                Err(denied) => Some(Err(denied)),
+            };
             let outbound_rule = RuleLocation { repository: case.repository().clone(), path, line: target.line };
-            entries.push(Entry { source, target, place, outbound_rule, prepared });
+            entries.push(Entry { source: &rule.source, target, place, outbound_rule, prepared });
         }
     }
     entries
@@ -55,7 +73,7 @@ fn guard(case: &Case<'_>, place: &Place, first: bool, considered: &mut usize) ->
     if !first {
         return deny(Reason::DuplicateTarget, format!("{start} of {repository} was already considered for this event"));
     }
-    if *place == case.place() {
+    if matches!(case.cause, Cause::Run { .. }) && case.place().as_ref() == Some(place) {
         return deny(Reason::SelfDispatchBlocked, format!("{start} of {repository} cannot start itself"));
     }
     let limits = case.guardrails;
@@ -79,8 +97,32 @@ fn guard(case: &Case<'_>, place: &Place, first: bool, considered: &mut usize) ->
     Ok(())
 }
 
-/// The chain, the inputs and the ref.
-fn follow(case: &Case<'_>, target: &Target, place: &Place, chain: &Chain) -> Result<Prepared, Denied> {
+/// The chain, the environment, the values and the ref. None: an answer is missing.
+fn follow(
+    case: &Case<'_>,
+    target: &Target,
+    place: &Place,
+    side: &SourceSide<'_>,
+    known: &Known,
+    missing: &mut Missing,
+) -> Option<Result<Prepared, Denied>> {
+    let chain = match go_on(case, place, &side.chain) {
+        Ok(chain) => chain,
+        Err(denied) => return Some(Err(denied)),
+    };
+    let environment = match environment::resolve(case, side.policy, target, known, missing)? {
+        Ok(environment) => environment,
+        Err(denied) => return Some(Err(denied)),
+    };
+    let request = match &target.start {
+        Start::Workflow(workflow) => workflow_request(case, target, workflow, environment.as_ref()),
+        Start::Event(event) => event_request(case, target, event, environment.as_ref()),
+    };
+    Some(request.map(|request| Prepared { request, chain, environment }))
+}
+
+/// The chain with this place at its end.
+fn go_on(case: &Case<'_>, place: &Place, chain: &Chain) -> Result<Chain, Denied> {
     if chain.contains(place) {
         return deny(
             Reason::LoopDetected,
@@ -101,7 +143,20 @@ fn follow(case: &Case<'_>, target: &Target, place: &Place, chain: &Chain) -> Res
             ),
         );
     }
-    let inputs = render(case, &target.inputs)?;
+    Ok(chain)
+}
+
+fn workflow_request(
+    case: &Case<'_>,
+    target: &Target,
+    workflow: &WorkflowFile,
+    environment: Option<&EnvironmentUse>,
+) -> Result<DispatchRequest, Denied> {
+    let mut inputs = BTreeMap::new();
+    for (name, template) in &target.inputs {
+        let value = template.render(|variable| case.value_of(variable, environment));
+        inputs.insert(name.clone(), value.map_err(|error| no_value("input", name, &error))?);
+    }
     if let Err(limit) = WorkflowDispatch::check_inputs(&inputs) {
         return Err(Denied { inputs: Some(inputs), ..denied(Reason::PayloadTooLarge, limit.to_string()) });
     }
@@ -110,64 +165,53 @@ fn follow(case: &Case<'_>, target: &Target, place: &Place, chain: &Chain) -> Res
             format!("a workflow cannot be started at {}, the run's branch: name a `ref`", case.branch_words());
         return Err(Denied { inputs: Some(inputs), ..denied(Reason::RefNotAccepted, message) });
     };
-    let Start::Workflow(workflow) = &target.start else {
-        return deny(Reason::InboundNotAuthorized, "events are not decided about".to_owned());
-    };
     let request = WorkflowDispatch::new(workflow.clone(), git_ref, inputs);
     let request = request.map_err(|limit| denied(Reason::PayloadTooLarge, limit.to_string()))?;
-    Ok(Prepared { request, chain })
+    Ok(DispatchRequest::Workflow(request))
+}
+
+fn event_request(
+    case: &Case<'_>,
+    target: &Target,
+    event: &EventType,
+    environment: Option<&EnvironmentUse>,
+) -> Result<DispatchRequest, Denied> {
+    let mut payload = BTreeMap::new();
+    for (name, template) in &target.inputs {
+        let value = template.render_json(|variable| case.value_of(variable, environment));
+        payload.insert(name.clone(), value.map_err(|error| no_value("property", name, &error))?);
+    }
+    let as_text = payload.iter().map(|(name, value)| (name.clone(), crate::request::as_text(value))).collect();
+    let request = RepositoryDispatch::new(event.clone(), payload).map_err(|limit| Denied {
+        inputs: Some(as_text),
+        ..denied(Reason::PayloadTooLarge, limit.to_string())
+    })?;
+    Ok(DispatchRequest::Event(request))
+}
+
+fn no_value(what: &str, name: &str, error: &RenderError) -> Denied {
+    denied(Reason::InputsTemplateError, format!("the {what} {} cannot be computed: {error}", quote(name)))
 }
 
 /// The target's ref, else the run's branch, else the operator's default. None: the branch is nothing to start at.
 fn git_ref(case: &Case<'_>, target: &Target) -> Option<GitRef> {
-    match (&target.git_ref, &case.run.head_branch) {
+    match (&target.git_ref, case.run().and_then(|run| run.head_branch.as_ref())) {
         (Some(git_ref), _) => Some(git_ref.clone()),
         (None, Some(branch)) => branch.as_str().parse().ok(),
         (None, None) => Some(case.guardrails.default_ref.value.clone()),
     }
 }
 
-fn render(case: &Case<'_>, inputs: &BTreeMap<String, Template>) -> Result<BTreeMap<String, String>, Denied> {
-    let mut rendered = BTreeMap::new();
-    for (name, template) in inputs {
-        let value = template.render(|variable| value_of(case, variable)).map_err(|error| {
-            denied(Reason::InputsTemplateError, format!("the input {} cannot be computed: {error}", quote(name)))
-        })?;
-        rendered.insert(name.clone(), value);
-    }
-    Ok(rendered)
-}
-
-/// The value of a variable for this event. None: it has none.
-pub(super) fn value_of(case: &Case<'_>, variable: Variable) -> Option<String> {
-    let run = case.run;
-    match variable {
-        Variable::SourceSha => Some(run.head_sha.to_string()),
-        Variable::SourceHeadBranch => run.head_branch.as_ref().map(ToString::to_string),
-        Variable::SourceRunId => Some(run.id.to_string()),
-        Variable::SourceRunUrl => Some(run.url.clone()).filter(|url| !url.is_empty()),
-        Variable::SourceRepo => Some(case.repository().to_string()),
-        Variable::SourceWorkflow => Some(case.workflow.to_string()),
-        _ => None,
-    }
-}
-
 impl Entry<'_> {
     /// Decides, or asks for what is missing.
     pub(super) fn decide(self, case: &Case<'_>, known: &Known, missing: &mut Missing) -> Option<Decision> {
-        let prepared = match self.prepared {
+        let (required, report) = (self.target.required, self.report());
+        let prepared = match self.prepared? {
             Ok(prepared) => prepared,
             Err(denied) => {
                 let visibility = visibility(case, &self.place, None);
                 let (target, outbound_rule) = (self.place, self.outbound_rule);
-                return Some(Decision {
-                    target,
-                    outbound_rule,
-                    verdict: Verdict::Denied(denied),
-                    visibility,
-                    required: None,
-                    report: BTreeSet::new(),
-                });
+                return Some(Decision { target, outbound_rule, verdict: Verdict::Denied(denied), visibility, required, report });
             }
         };
 
@@ -175,9 +219,9 @@ impl Entry<'_> {
         let answer = missing.or_ask(known.policies.get(repository), || Lookup::Policy(repository.clone()));
         let edge = EdgeKey { source: case.repository().clone(), target: repository.clone() };
         let edge = missing.or_ask(known.edges.get(&edge), || Lookup::Edge(edge.clone()));
-        let lane = (case.run.attempt > 1).then(|| {
-            let branch = case.run.head_branch.clone();
-            LaneKey { source: case.place(), branch, target: self.place.clone() }
+        let lane = case.run().filter(|run| run.attempt > 1 || case.again).and_then(|run| {
+            let branch = run.head_branch.clone();
+            Some(LaneKey { source: case.place()?, branch, target: self.place.clone() })
         });
         let newest = match lane {
             Some(lane) => missing.or_ask(known.lanes.get(&lane), || Lookup::Lane(lane.clone())).copied(),
@@ -188,7 +232,8 @@ impl Entry<'_> {
 
         let verdict = usable_policy(&self.place, answer).and_then(|(identity, path, policy)| {
             let (source, target) = (self.source, self.target);
-            let consent = Consent { case, source, target, request: &prepared.request, identity, edge, newest };
+            let (request, environment) = (&prepared.request, prepared.environment.as_ref());
+            let consent = Consent { case, source, target, request, environment, identity, edge, newest };
             let line = |line| RuleLocation { repository: repository.clone(), path, line };
             match consent.find(policy) {
                 Ok(accepted) => match too_often(case, &self.place, uses) {
@@ -201,26 +246,24 @@ impl Entry<'_> {
         let verdict = match verdict {
             Ok((identity, inbound_rule)) => Verdict::Allowed(Allowed {
                 identity,
-                request: DispatchRequest::Workflow(prepared.request),
+                request: prepared.request,
                 inbound_rule,
                 chain: prepared.chain,
-                environment: None,
+                environment: prepared.environment,
             }),
             Err(denied) => Verdict::Denied(Denied {
-                git_ref: Some(prepared.request.git_ref().clone()),
-                inputs: Some(prepared.request.inputs().clone()),
+                git_ref: prepared.request.git_ref().cloned(),
+                inputs: Some(prepared.request.values()),
                 ..denied
             }),
         };
         let visibility = visibility(case, &self.place, answer.repository);
-        Some(Decision {
-            target: self.place,
-            outbound_rule: self.outbound_rule,
-            verdict,
-            visibility,
-            required: self.target.required,
-            report: BTreeSet::new(),
-        })
+        Some(Decision { target: self.place, outbound_rule: self.outbound_rule, verdict, visibility, required, report })
+    }
+
+    /// Where the result is told.
+    fn report(&self) -> BTreeSet<Channel> {
+        self.target.report.clone().unwrap_or_else(|| Channel::default_for(self.source))
     }
 }
 
@@ -283,10 +326,10 @@ fn visibility(case: &Case<'_>, place: &Place, target: Option<Identity>) -> Visib
     }
 }
 
-fn denied(reason: Reason, message: String) -> Denied {
+pub(super) fn denied(reason: Reason, message: String) -> Denied {
     Denied { reason, message, git_ref: None, inputs: None, inbound_rule: None, releases: None }
 }
 
-fn deny<T>(reason: Reason, message: String) -> Result<T, Denied> {
+pub(super) fn deny<T>(reason: Reason, message: String) -> Result<T, Denied> {
     Err(denied(reason, message))
 }

@@ -13,15 +13,18 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::Pipeline;
 use crate::Timestamp;
 use crate::decide::{
-    CommitOnBranch, Decided, Identity, Known, Lookup, Plan, PolicyAnswer, PolicyFile, Skipped, decide,
+    CheckedDispatch, CommitOnBranch, Decided, Identity, Known, Lookup, Plan, PolicyAnswer, PolicyFile, Skipped, decide,
 };
 use crate::delivery::Delivery;
-use crate::event::{Event, EventKind};
-use crate::name::{Branch, CommitSha, Repository, RepositoryId};
+use crate::event::{Event, EventKind, PullRequestState};
+use crate::name::{Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, TeamName};
+use crate::notice::{About, CheckOrigin, NoticeKey};
 use crate::policy::{Policy, PolicyPath};
 use crate::ports::github::{FileRead, FileVersion, GitHubError, RepositoryFound, RepositoryRef};
 use crate::ports::policies::{RememberedFile, RememberedPolicy};
 use crate::ports::store::{HeadKey, Record, RecordKey, StoreError, Stored};
+use crate::ports::pull_requests::PermissionAnswer;
+use crate::pull_request::PullRequestKey;
 use crate::reason::Reason;
 use crate::retry::later;
 
@@ -30,6 +33,8 @@ const CONCURRENT_READS: usize = 16;
 /// How many times one decision may ask for more. It asks for the source's file, the targets' files, edges and lanes, the
 /// root's budget, and the commit; more than this is a mistake, and nothing starts because of a mistake.
 const MAX_ROUNDS: usize = 16;
+/// Who gives a command waits for it: after a quarter of an hour he has done something else.
+const COMMAND_IS_WANTED_FOR: Duration = Duration::from_secs(15 * 60);
 /// How long it is remembered where a policy file is, and that it is nowhere.
 const SEARCH_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// How long it is remembered that the App cannot see a repository. Shorter, because nothing tells when that changes.
@@ -55,15 +60,23 @@ impl From<GitHubError> for LookupError {
     }
 }
 
-/// A question that only GitHub can answer.
+/// A question that takes more than one look into the store.
 enum Question {
     Policy(Repository),
     Commit(Branch, CommitSha),
+    PullRequestState(PullRequestNumber),
+    Permission(Login),
+    TeamMember(TeamName, Login),
+    Check(CheckId, Option<CheckOrigin>),
 }
 
 enum Answer {
     Policy(Repository, PolicyAnswer),
     Commit(CommitOnBranch),
+    PullRequestState(PullRequestNumber, Option<PullRequestState>),
+    Permission(Login, Option<PermissionAnswer>),
+    TeamMember(TeamName, Login, bool),
+    Check(CheckId, Option<CheckedDispatch>),
 }
 
 impl Pipeline {
@@ -84,13 +97,24 @@ impl Pipeline {
     }
 
     /// Why a delivery's event is not wanted any more. The decision itself knows no time. The age counts from the run's end,
-    /// or from when the operator said that it is wanted nevertheless.
+    /// the pull request's change or the command, or from when the operator said that it is wanted nevertheless.
     pub(super) fn too_old(&self, delivery: &Delivery, now: Timestamp) -> Option<Skipped> {
-        let EventKind::WorkflowRun(run) = &delivery.event.kind else { return None };
-        let wanted_at = delivery.renewed_at.map_or(run.updated_at, |renewed| renewed.max(run.updated_at));
-        (now > later(wanted_at, self.max_event_age)).then(|| {
-            let hours = self.max_event_age.as_secs_f64() / 3_600.0;
-            let message = format!("the run ended at {}, and a run older than {hours} h starts nothing", run.updated_at);
+        let (what, happened_at, wanted_for) = match &delivery.event.kind {
+            EventKind::WorkflowRun(run) => ("the run ended", run.updated_at, self.max_event_age),
+            EventKind::PullRequest(pull_request) if pull_request.sweep.is_none() => {
+                ("the pull request changed", pull_request.now.updated_at, self.max_event_age)
+            }
+            EventKind::Command(command) => {
+                ("the command was given", command.created_at, self.max_event_age.min(COMMAND_IS_WANTED_FOR))
+            }
+            EventKind::PullRequest(_) | EventKind::Push(_) | EventKind::RunProgress(_) | EventKind::CheckRerequest(_) => {
+                return None;
+            }
+        };
+        let wanted_at = delivery.renewed_at.map_or(happened_at, |renewed| renewed.max(happened_at));
+        (now > later(wanted_at, wanted_for)).then(|| {
+            let hours = wanted_for.as_secs_f64() / 3_600.0;
+            let message = format!("{what} at {happened_at}, and what is older than {hours} h starts nothing");
             Skipped { reason: Reason::EventTooOld, message, outbound_rule: None, answer: false }
         })
     }
@@ -130,6 +154,24 @@ impl Pipeline {
                     };
                     known.edge_uses.insert(target, uses);
                 }
+                Lookup::PullRequest(number) => {
+                    let record = match stored.next().flatten().map(|stored| stored.record) {
+                        Some(Record::PullRequest(record)) => Some(*record),
+                        _ => None,
+                    };
+                    known.pull_requests.insert(number, record);
+                }
+                Lookup::Environment(key) => {
+                    let environment = match stored.next().flatten().map(|stored| stored.record) {
+                        Some(Record::Environment(environment)) => Some(*environment),
+                        _ => None,
+                    };
+                    known.environments.insert(key, environment);
+                }
+                Lookup::Check(id) => questions.push(Question::Check(id, origin(stored.next()))),
+                Lookup::PullRequestState(number) => questions.push(Question::PullRequestState(number)),
+                Lookup::Permission(login) => questions.push(Question::Permission(login)),
+                Lookup::TeamMember(team, login) => questions.push(Question::TeamMember(team, login)),
                 Lookup::CommitOnBranch { branch, sha, .. } => match stored.next().flatten() {
                     Some(_) => known.commit_on_branch = Some(CommitOnBranch::Proven),
                     None => questions.push(Question::Commit(branch, sha)),
@@ -143,12 +185,17 @@ impl Pipeline {
             match answer? {
                 Answer::Policy(repository, answer) => _ = known.policies.insert(repository, answer),
                 Answer::Commit(answer) => known.commit_on_branch = Some(answer),
+                Answer::PullRequestState(number, answer) => _ = known.pull_request_states.insert(number, answer),
+                Answer::Permission(login, answer) => _ = known.permissions.insert(login, answer),
+                Answer::TeamMember(team, login, answer) => _ = known.team_members.insert((team, login), answer),
+                Answer::Check(id, answer) => _ = known.checks.insert(id, answer),
             }
         }
         Ok(())
     }
 
-    async fn ask(&self, event: &Event, question: Question, now: Timestamp) -> Result<Answer, GitHubError> {
+    async fn ask(&self, event: &Event, question: Question, now: Timestamp) -> Result<Answer, LookupError> {
+        let source = || RepositoryRef { id: event.repository.id, name: event.repository.name.clone() };
         match question {
             Question::Policy(repository) => {
                 let id = (repository == event.repository.name).then_some(event.repository.id);
@@ -156,11 +203,42 @@ impl Pipeline {
                 Ok(Answer::Policy(repository, answer))
             }
             Question::Commit(branch, sha) => {
-                let source = RepositoryRef { id: event.repository.id, name: event.repository.name.clone() };
-                let proven = self.github.commit_on_branch(&source, &branch, &sha).await?;
+                let proven = self.github.commit_on_branch(&source(), &branch, &sha).await?;
                 Ok(Answer::Commit(if proven { CommitOnBranch::Proven } else { CommitOnBranch::NotProven }))
             }
+            Question::PullRequestState(number) => {
+                let state = told(self.pull_requests.pull_request(&source(), number).await)?;
+                Ok(Answer::PullRequestState(number, state.flatten()))
+            }
+            Question::Permission(login) => {
+                let permission = told(self.pull_requests.permission(&source(), &login).await)?;
+                Ok(Answer::Permission(login, permission.flatten()))
+            }
+            Question::TeamMember(team, login) => {
+                let is_member = told(self.pull_requests.is_team_member(&source(), &team, &login).await)?;
+                Ok(Answer::TeamMember(team, login, is_member == Some(true)))
+            }
+            Question::Check(id, origin) => {
+                let dispatch = match origin {
+                    Some(origin) => self.checked_dispatch(origin).await?,
+                    None => None,
+                };
+                Ok(Answer::Check(id, dispatch))
+            }
         }
+    }
+
+    /// What a check run tells of, as it is stored.
+    async fn checked_dispatch(&self, origin: CheckOrigin) -> Result<Option<CheckedDispatch>, StoreError> {
+        let mut keys = vec![RecordKey::Delivery(origin.delivery)];
+        keys.extend(origin.dispatch.map(RecordKey::Dispatch));
+        let mut loaded = self.store.load(&keys).await?.into_iter().map(|stored| stored.map(|stored| stored.record));
+        let Some(Some(Record::Delivery(delivery))) = loaded.next() else { return Ok(None) };
+        let in_flight = match loaded.next() {
+            Some(Some(Record::Dispatch(dispatch))) => dispatch.is_in_flight(),
+            _ => false,
+        };
+        Ok(Some(CheckedDispatch { event: delivery.event, target: origin.target, in_flight }))
     }
 
     /// The policy file of a repository. `id` is the repository that must be behind the name, where it is known.
@@ -303,6 +381,12 @@ fn record_key(event: &Event, lookup: &Lookup) -> Option<RecordKey> {
         Lookup::Chain(run) => Some(RecordKey::Run(*run)),
         Lookup::RootSpent(root) => Some(RecordKey::Root(root.clone())),
         Lookup::EdgeUses(target) => Some(RecordKey::Target(target.clone())),
+        Lookup::PullRequest(number) => {
+            Some(RecordKey::PullRequest(PullRequestKey { repository: event.repository.id, number: *number }))
+        }
+        Lookup::Environment(key) => Some(RecordKey::Environment(key.clone())),
+        Lookup::Check(id) => Some(RecordKey::Notice(NoticeKey::Check(id.clone()))),
+        Lookup::PullRequestState(_) | Lookup::Permission(_) | Lookup::TeamMember(..) => None,
         Lookup::Edge(key) => Some(RecordKey::Edge(key.clone())),
         Lookup::Lane(key) => Some(RecordKey::Lane(key.clone())),
         Lookup::CommitOnBranch { branch, sha, .. } => {
@@ -316,6 +400,27 @@ fn chain(stored: Option<Option<Stored>>) -> Option<crate::chain::Chain> {
     match stored.flatten()?.record {
         Record::Run(_, run) => Some(run.chain),
         _ => None,
+    }
+}
+
+/// What the stored check tells of.
+fn origin(stored: Option<Option<Stored>>) -> Option<CheckOrigin> {
+    match stored.flatten()?.record {
+        Record::Notice(notice) => match notice.about {
+            About::Check(check) => check.origin,
+            About::Comment(_) | About::Reaction { .. } => None,
+        },
+        _ => None,
+    }
+}
+
+/// A refusal tells nothing, and nothing told is a no. What may be answered later is waited for.
+fn told<T>(answer: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(GitHubError::Refused { status, .. }) if status != 401 => Ok(None),
+        Err(GitHubError::NotInstalled(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
