@@ -17,6 +17,7 @@ use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, DeliveryId, Repository, RepositoryId};
 use dispatch_core::pipeline::{Pipeline, ReceiptOutcome, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::store::{Claim, Commit, Queue, Record, RecordKey, Stored, ViewQuery, WaitingQuery};
 use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StoreError, StorePort};
@@ -40,6 +41,8 @@ impl SlowGitHub {
         tokio::time::sleep(self.call).await;
     }
 }
+
+impl PullRequestPort for SlowGitHub {}
 
 #[async_trait]
 impl GitHubPort for SlowGitHub {

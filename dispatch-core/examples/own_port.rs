@@ -23,6 +23,7 @@ use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId, RunId};
 use dispatch_core::pipeline::{Pipeline, Planned, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryFound, RepositoryRef, RunListing};
 use dispatch_core::ports::policies::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Queue, Record, StorePort};
@@ -34,6 +35,8 @@ use dispatch_core::webhook::WebhookSecrets;
 
 /// A GitHub that is a map from repository to its id and its `dispatching.yml`.
 struct Files(BTreeMap<Repository, (RepositoryId, &'static str)>);
+
+impl PullRequestPort for Files {}
 
 #[async_trait]
 impl GitHubPort for Files {

@@ -37,7 +37,7 @@ use crate::decide::Plan;
 use crate::delivery::DeliveryKey;
 use crate::dispatch::Dispatch;
 use crate::guardrail::Guardrails;
-use crate::ports::{GitHubPort, PolicyMemory, PullRequestPort, StoreError, StorePort};
+use crate::ports::{GitHubPort, PolicyMemory, StoreError, StorePort};
 use crate::retry::RetryPolicy;
 use crate::webhook::WebhookError;
 
@@ -46,8 +46,6 @@ use crate::webhook::WebhookError;
 pub struct Pipeline {
     /// GitHub.
     pub github: Arc<dyn GitHubPort>,
-    /// The same GitHub, for what is asked about pull requests and people.
-    pub pull_requests: Arc<dyn PullRequestPort>,
     /// Where the work is kept.
     pub store: Arc<dyn StorePort>,
     /// What is remembered of policy files.

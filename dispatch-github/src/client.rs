@@ -10,6 +10,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryLogPort};
 use dispatch_core::ports::github::{Budget, FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
@@ -202,6 +203,8 @@ impl CallError {
         }
     }
 }
+
+impl PullRequestPort for GitHub {}
 
 #[async_trait]
 impl GitHubPort for GitHub {

@@ -13,6 +13,7 @@ use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StorePort};
 use dispatch_core::request::DispatchRequest;
@@ -85,6 +86,8 @@ impl Offline {
         Err(GitHubError::Unavailable("this command does not ask GitHub".to_owned()))
     }
 }
+
+impl PullRequestPort for Offline {}
 
 #[async_trait]
 impl GitHubPort for Offline {

@@ -18,6 +18,7 @@ use dispatch_core::name::DeliveryId;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{Budget, FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::policies::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
@@ -108,6 +109,8 @@ pub(crate) struct Limited {
     github: WorldGitHub,
     budgets: Mutex<Vec<Budget>>,
 }
+
+impl PullRequestPort for Limited {}
 
 #[async_trait]
 impl GitHubPort for Limited {

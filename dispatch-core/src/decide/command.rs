@@ -50,9 +50,8 @@ pub(super) fn resolve<'a>(
     for source in sources().filter(|source| source.command == command.name) {
         let Some(CommandPermission::Team(team)) = &source.permission else { continue };
         let member = (team.clone(), by.login.clone());
-        let is_member = missing.or_ask(known.team_members.get(&member), || {
-            Lookup::TeamMember(team.clone(), by.login.clone())
-        });
+        let is_member =
+            missing.or_ask(known.team_members.get(&member), || Lookup::TeamMember(team.clone(), by.login.clone()));
         if is_member == Some(&true) {
             teams.insert(team);
         }

@@ -125,7 +125,8 @@ impl Consent<'_> {
             true => "none".to_owned(),
             false => format!("only {}", quote_all(target.accept_inputs.keys())),
         };
-        let message = format!("the {} {} are not accepted: the target accepts {accepted}", self.what(), quote_all(refused));
+        let message =
+            format!("the {} {} are not accepted: the target accepts {accepted}", self.what(), quote_all(refused));
         Some(gap(Nearness::Ref, Reason::InputsNotAccepted, message))
     }
 

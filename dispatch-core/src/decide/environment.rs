@@ -22,8 +22,7 @@ pub(super) type Resolved = Option<Result<Option<EnvironmentUse>, Denied>>;
 /// is.
 pub(super) fn is_meant(case: &Case<'_>, target: &Target) -> bool {
     sweep(case).is_none_or(|sweep| {
-        target.environment == Some(EnvironmentAction::Destroy)
-            && target.repository == sweep.environment.repository
+        target.environment == Some(EnvironmentAction::Destroy) && target.repository == sweep.environment.repository
     })
 }
 
@@ -66,7 +65,8 @@ fn create(
     let base = &pull_request.base_branch;
     let fits = |rule: &&EnvironmentRule| rule.base.as_ref().is_none_or(|base_| base_.matches(base.as_str()));
     let Some(rule) = policy.environments().iter().find(fits) else {
-        let message = format!("{} defines no environment for pull requests into {}", quote(case.repository()), quote(base));
+        let message =
+            format!("{} defines no environment for pull requests into {}", quote(case.repository()), quote(base));
         return Some(deny(Reason::EnvironmentNotDefined, message));
     };
     if !pull_request.open {
@@ -206,8 +206,6 @@ fn sweep<'a>(case: &Case<'a>) -> Option<&'a Sweep> {
 fn wanted_at(case: &Case<'_>, pull_request: &PullRequestState) -> Timestamp {
     match &case.cause {
         Cause::Command(given) => given.command.created_at,
-        Cause::PullRequest { .. } | Cause::Run { .. } => {
-            sweep(case).map_or(pull_request.updated_at, |sweep| sweep.at)
-        }
+        Cause::PullRequest { .. } | Cause::Run { .. } => sweep(case).map_or(pull_request.updated_at, |sweep| sweep.at),
     }
 }

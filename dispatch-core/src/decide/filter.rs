@@ -155,11 +155,7 @@ fn pull_request_misfit(
 }
 
 /// Something newer that the same rule is about, or that ended it all.
-fn superseded(
-    pull_request: &PullRequest,
-    record: Option<&PullRequestRecord>,
-    rule: &PullRequestSource,
-) -> Misfit {
+fn superseded(pull_request: &PullRequest, record: Option<&PullRequestRecord>, rule: &PullRequestSource) -> Misfit {
     let latest = record?.latest.filter(|latest| latest.at > pull_request.now.updated_at)?;
     let counts = rule.actions.contains(&latest.action) || latest.action == PullRequestAction::Closed;
     (counts && pull_request.sweep.is_none()).then(|| {

@@ -9,9 +9,7 @@ use crate::chain::{Chain, Place};
 use crate::diagnostic::Diagnostics;
 use crate::environment::{Environment, EnvironmentKey};
 use crate::event::{Event, EventIdentity, PullRequestState};
-use crate::name::{
-    Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName,
-};
+use crate::name::{Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName};
 use crate::policy::{Policy, PolicyPath};
 use crate::ports::pull_requests::PermissionAnswer;
 use crate::pull_request::PullRequestRecord;

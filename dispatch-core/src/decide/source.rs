@@ -78,11 +78,7 @@ pub(super) fn admit_repository(event: &Event, guardrails: &Guardrails) -> Result
     Ok(())
 }
 
-fn admit_run<'a>(
-    event: &'a Event,
-    run: &'a WorkflowRun,
-    guardrails: &'a Guardrails,
-) -> Result<Admitted<'a>, Skipped> {
+fn admit_run<'a>(event: &'a Event, run: &'a WorkflowRun, guardrails: &'a Guardrails) -> Result<Admitted<'a>, Skipped> {
     let repository = &event.repository.name;
     if let Some(list) = &guardrails.source_workflows.value
         && !run.workflow.as_ref().is_some_and(|workflow| list.matches(workflow.as_str()))
@@ -171,10 +167,7 @@ pub(super) fn fitting_rules<'a>(
 }
 
 /// The source's policy, if its file can be used.
-pub(super) fn usable_policy<'a>(
-    event: &Event,
-    answer: &'a PolicyAnswer,
-) -> Result<(PolicyPath, &'a Policy), Skipped> {
+pub(super) fn usable_policy<'a>(event: &Event, answer: &'a PolicyAnswer) -> Result<(PolicyPath, &'a Policy), Skipped> {
     let repository = &event.repository.name;
     if let PolicyFile::NotInstalled = answer.file {
         return skip(Reason::AppNotInstalled, format!("the App is not installed on {}", quote(repository)));

@@ -182,10 +182,8 @@ fn event_request(
         payload.insert(name.clone(), value.map_err(|error| no_value("property", name, &error))?);
     }
     let as_text = payload.iter().map(|(name, value)| (name.clone(), crate::request::as_text(value))).collect();
-    let request = RepositoryDispatch::new(event.clone(), payload).map_err(|limit| Denied {
-        inputs: Some(as_text),
-        ..denied(Reason::PayloadTooLarge, limit.to_string())
-    })?;
+    let request = RepositoryDispatch::new(event.clone(), payload)
+        .map_err(|limit| Denied { inputs: Some(as_text), ..denied(Reason::PayloadTooLarge, limit.to_string()) })?;
     Ok(DispatchRequest::Event(request))
 }
 
@@ -211,7 +209,14 @@ impl Entry<'_> {
             Err(denied) => {
                 let visibility = visibility(case, &self.place, None);
                 let (target, outbound_rule) = (self.place, self.outbound_rule);
-                return Some(Decision { target, outbound_rule, verdict: Verdict::Denied(denied), visibility, required, report });
+                return Some(Decision {
+                    target,
+                    outbound_rule,
+                    verdict: Verdict::Denied(denied),
+                    visibility,
+                    required,
+                    report,
+                });
             }
         };
 

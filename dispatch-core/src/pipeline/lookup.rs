@@ -22,8 +22,8 @@ use crate::notice::{About, CheckOrigin, NoticeKey};
 use crate::policy::{Policy, PolicyPath};
 use crate::ports::github::{FileRead, FileVersion, GitHubError, RepositoryFound, RepositoryRef};
 use crate::ports::policies::{RememberedFile, RememberedPolicy};
-use crate::ports::store::{HeadKey, Record, RecordKey, StoreError, Stored};
 use crate::ports::pull_requests::PermissionAnswer;
+use crate::ports::store::{HeadKey, Record, RecordKey, StoreError, Stored};
 use crate::pull_request::PullRequestKey;
 use crate::reason::Reason;
 use crate::retry::later;
@@ -107,7 +107,10 @@ impl Pipeline {
             EventKind::Command(command) => {
                 ("the command was given", command.created_at, self.max_event_age.min(COMMAND_IS_WANTED_FOR))
             }
-            EventKind::PullRequest(_) | EventKind::Push(_) | EventKind::RunProgress(_) | EventKind::CheckRerequest(_) => {
+            EventKind::PullRequest(_)
+            | EventKind::Push(_)
+            | EventKind::RunProgress(_)
+            | EventKind::CheckRerequest(_) => {
                 return None;
             }
         };
@@ -207,15 +210,15 @@ impl Pipeline {
                 Ok(Answer::Commit(if proven { CommitOnBranch::Proven } else { CommitOnBranch::NotProven }))
             }
             Question::PullRequestState(number) => {
-                let state = told(self.pull_requests.pull_request(&source(), number).await)?;
+                let state = told(self.github.pull_request(&source(), number).await)?;
                 Ok(Answer::PullRequestState(number, state.flatten()))
             }
             Question::Permission(login) => {
-                let permission = told(self.pull_requests.permission(&source(), &login).await)?;
+                let permission = told(self.github.permission(&source(), &login).await)?;
                 Ok(Answer::Permission(login, permission.flatten()))
             }
             Question::TeamMember(team, login) => {
-                let is_member = told(self.pull_requests.is_team_member(&source(), &team, &login).await)?;
+                let is_member = told(self.github.is_team_member(&source(), &team, &login).await)?;
                 Ok(Answer::TeamMember(team, login, is_member == Some(true)))
             }
             Question::Check(id, origin) => {

@@ -9,13 +9,14 @@ use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, WorkflowFile};
 use crate::policy::PolicyPath;
+use crate::ports::pull_requests::PullRequestPort;
 use crate::request::DispatchRequest;
 
 /// GitHub, with every call made by a token for that one repository and that one permission.
 ///
 /// Implementations never repeat a call that writes: whether to repeat is decided where the dispatch's key is known.
 #[async_trait]
-pub trait GitHubPort: Send + Sync {
+pub trait GitHubPort: PullRequestPort {
     /// Reads one file of a repository's default branch, if it is not the version that is already known.
     ///
     /// `id` is the repository that must answer, where it is known; another one behind the name answers as

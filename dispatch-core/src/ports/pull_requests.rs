@@ -9,6 +9,9 @@ use crate::name::{CommitSha, Login, PullRequestNumber, TeamName, UserId, Workflo
 use crate::policy::PolicyPath;
 
 /// Reads about pull requests, each with a token for that one repository and that one permission.
+///
+/// By default nothing is told, as by a GitHub that is not available: what needs it waits, and is given up when it is too old.
+/// That is enough where no policy file has rules about pull requests and commands.
 #[async_trait]
 pub trait PullRequestPort: Send + Sync {
     /// A pull request as it is now (`pull_requests: read`). None: the answer does not tell how it is (404, 403, 301, another
@@ -18,9 +21,11 @@ pub trait PullRequestPort: Send + Sync {
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
     async fn pull_request(
         &self,
-        repository: &RepositoryRef,
-        number: PullRequestNumber,
-    ) -> Result<Option<PullRequestState>, GitHubError>;
+        _repository: &RepositoryRef,
+        _number: PullRequestNumber,
+    ) -> Result<Option<PullRequestState>, GitHubError> {
+        not_told()
+    }
 
     /// What a person may do in a repository (`metadata: read`). None: GitHub knows no such account.
     ///
@@ -28,21 +33,25 @@ pub trait PullRequestPort: Send + Sync {
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
     async fn permission(
         &self,
-        repository: &RepositoryRef,
-        login: &Login,
-    ) -> Result<Option<PermissionAnswer>, GitHubError>;
+        _repository: &RepositoryRef,
+        _login: &Login,
+    ) -> Result<Option<PermissionAnswer>, GitHubError> {
+        not_told()
+    }
 
     /// Whether a person is an active member of a team of the repository's owner (`members: read` of the organisation).
-    /// `repository` says through whose installation it is asked.
+    /// `_repository` says through whose installation it is asked.
     ///
     /// # Errors
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
     async fn is_team_member(
         &self,
-        repository: &RepositoryRef,
-        team: &TeamName,
-        login: &Login,
-    ) -> Result<bool, GitHubError>;
+        _repository: &RepositoryRef,
+        _team: &TeamName,
+        _login: &Login,
+    ) -> Result<bool, GitHubError> {
+        not_told()
+    }
 
     /// A policy file as it is at a commit (`contents: read`): at most [`crate::policy::MAX_BYTES`] plus one byte. None: it is
     /// not there. Never the file that decisions use.
@@ -51,16 +60,24 @@ pub trait PullRequestPort: Send + Sync {
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
     async fn policy_at(
         &self,
-        repository: &RepositoryRef,
-        path: PolicyPath,
-        commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError>;
+        _repository: &RepositoryRef,
+        _path: PolicyPath,
+        _commit: &CommitSha,
+    ) -> Result<Option<Vec<u8>>, GitHubError> {
+        not_told()
+    }
 
     /// The workflows of a repository's default branch with their texts, at most 100 (`actions: read`, `contents: read`).
     ///
     /// # Errors
     /// [`GitHubError`]; never [`GitHubError::InDoubt`].
-    async fn workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError>;
+    async fn workflows(&self, _repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError> {
+        not_told()
+    }
+}
+
+fn not_told<T>() -> Result<T, GitHubError> {
+    Err(GitHubError::Unavailable("this port tells nothing about pull requests".to_owned()))
 }
 
 /// What a person may do in a repository.

@@ -15,6 +15,7 @@ use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{MAX_BYTES, PolicyPath};
+use crate::ports::PullRequestPort;
 use crate::ports::github::{FileRead, FileVersion, RateLimitReset, RepositoryFound, RepositoryRef, RunListing};
 use crate::ports::{GitHubError, GitHubPort};
 use crate::request::DispatchRequest;
@@ -91,6 +92,8 @@ impl WorldGitHub {
         }
     }
 }
+
+impl PullRequestPort for WorldGitHub {}
 
 #[async_trait]
 impl GitHubPort for WorldGitHub {

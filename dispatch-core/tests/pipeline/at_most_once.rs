@@ -9,6 +9,7 @@ use dispatch_core::dispatch::StartedRun;
 use dispatch_core::name::{Branch, CommitSha, DeliveryId, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::policy::PolicyPath;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef, RunListing};
 use dispatch_core::ports::store::{Claim, Queue, Record, RecordKey, StorePort};
 use dispatch_core::ports::{GitHubPort, StoreError};
@@ -129,6 +130,8 @@ struct Slow {
     world: Arc<Mutex<World>>,
     others: Pipeline,
 }
+
+impl PullRequestPort for Slow {}
 
 #[async_trait]
 impl GitHubPort for Slow {

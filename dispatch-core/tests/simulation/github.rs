@@ -10,6 +10,7 @@ use dispatch_core::dispatch::{DispatchKey, StartedRun};
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::GitHubPort;
+use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef, RunListing};
 use dispatch_core::request::DispatchRequest;
 use dispatch_core::testing::WorldGitHub;
@@ -61,6 +62,8 @@ impl SimGitHub {
         answer
     }
 }
+
+impl PullRequestPort for SimGitHub {}
 
 #[async_trait]
 impl GitHubPort for SimGitHub {
