@@ -34,6 +34,7 @@ mod deliveries;
 mod issues;
 mod key;
 mod load;
+mod people;
 mod pulls;
 mod server;
 

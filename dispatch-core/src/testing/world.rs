@@ -25,6 +25,7 @@
 
 mod access;
 mod check;
+mod comment;
 mod content;
 mod dispatch;
 mod effect;
@@ -35,6 +36,7 @@ mod fault;
 mod git;
 mod issue;
 mod json;
+mod person;
 mod pull_request;
 mod rate;
 mod repository;
@@ -44,13 +46,15 @@ mod workflow;
 
 pub use access::{Access, AppIdentity, Installation, MintRequest, MintedToken, Permissions};
 pub use check::{CheckOutput, CheckRun, CheckRunChange};
+pub use comment::{Comment, Reaction};
 pub use content::{CompareStatus, Comparison, Contents, Written};
 pub use effect::{Effect, StartedDispatch, Unasserted};
 pub use error::{ApiError, WorldError};
 pub use exchange::{ApiRequest, Caller, Exchange};
 pub use fault::{Fault, FaultKind};
 pub use git::Commit;
-pub use issue::{Comment, Issue, IssueChange};
+pub use issue::{Issue, IssueChange};
+pub use person::{Role, TeamRole};
 pub use pull_request::{PullRequest, PullRequestSpec};
 pub use rate::RateStatus;
 pub use repository::{RepositoryOptions, RepositoryState};
@@ -77,6 +81,8 @@ pub struct World {
     repositories: BTreeMap<RepositoryId, RepositoryState>,
     names: BTreeMap<Repository, RepositoryId>,
     installations: BTreeMap<InstallationId, Installation>,
+    users: BTreeMap<String, person::User>,
+    teams: BTreeMap<person::TeamKey, BTreeMap<String, TeamRole>>,
     tokens: BTreeMap<String, access::Token>,
     rates: BTreeMap<InstallationId, rate::Window>,
     runs: BTreeMap<RunId, Run>,
@@ -101,7 +107,7 @@ impl World {
     /// An empty world: no repository, no installation, and the App `dispatch` with id 1001.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self {
+        let mut world = Self {
             app: AppIdentity::default(),
             api_url: "https://api.github.com".to_owned(),
             html_url: "https://github.com".to_owned(),
@@ -111,6 +117,8 @@ impl World {
             repositories: BTreeMap::new(),
             names: BTreeMap::new(),
             installations: BTreeMap::new(),
+            users: BTreeMap::new(),
+            teams: BTreeMap::new(),
             tokens: BTreeMap::new(),
             rates: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -125,7 +133,9 @@ impl World {
             requests_per_hour: 5_000,
             enterprise_server: false,
             listing_lag: Duration::ZERO,
-        }
+        };
+        world.note_user(PERSON);
+        world
     }
 
     /// The time in this world.
@@ -184,6 +194,8 @@ impl World {
     }
 }
 
+/// Who does what nobody else does.
+const PERSON: &str = "octocat";
 const FIRST_ID: u64 = 5_000_000_000;
 
 /// A digest as git shows its object ids: 40 hexadecimal digits. (SHA-256, cut: nobody compares them with git's own.)

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod comments;
+mod people;
 mod pull_requests;
 mod webhooks;
 
@@ -12,10 +14,11 @@ use dispatch_core::event::{Conclusion, EventKind, Head};
 use dispatch_core::name::{InstallationId, Repository};
 use dispatch_core::testing::World;
 use dispatch_core::testing::world::{
-    Access, Caller, CompareStatus, Contents, Exchange, MintRequest, RepositoryOptions, RunSpec, RunStatus,
-    WorkflowState,
+    Access, Caller, CompareStatus, Contents, Exchange, MintRequest, OutgoingWebhook, RepositoryOptions, RunSpec,
+    RunStatus, WorkflowState,
 };
 use dispatch_core::webhook::{Webhook, parse};
+use serde_json::Value;
 
 const CD: &str = "name: deploy
 on:
@@ -55,6 +58,18 @@ fn token(world: &mut World, name: &str, permission: &str, access: Access) -> Str
 
 fn inputs(inputs: &[(&str, &str)]) -> BTreeMap<String, String> {
     inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What was sent since the last look: event, action and body.
+fn sent(world: &mut World) -> Vec<(String, String, Value)> {
+    let read = |webhook: OutgoingWebhook| {
+        (webhook.event, webhook.action.unwrap_or_default(), serde_json::from_slice(&webhook.body).unwrap())
+    };
+    world.take_webhooks().into_iter().map(read).collect()
+}
+
+fn names(sent: &[(String, String, Value)]) -> Vec<(&str, &str)> {
+    sent.iter().map(|(event, action, _)| (event.as_str(), action.as_str())).collect()
 }
 
 #[test]

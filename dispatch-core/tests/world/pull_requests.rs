@@ -1,26 +1,13 @@
 //! Pull requests: what people do with them, what is sent, and what a token reads.
 
 use dispatch_core::name::Repository;
-use dispatch_core::testing::World;
 use dispatch_core::testing::world::{Access, Contents, PullRequestSpec, RepositoryOptions};
 use serde_json::{Value, json};
 
-use crate::{repository, token, world};
+use crate::{names, repository, sent, token, world};
 
 fn web() -> Repository {
     repository("octo-org/web")
-}
-
-/// What was sent since the last look: event, action and body.
-fn sent(world: &mut World) -> Vec<(String, String, Value)> {
-    let read = |webhook: dispatch_core::testing::world::OutgoingWebhook| {
-        (webhook.event, webhook.action.unwrap_or_default(), serde_json::from_slice(&webhook.body).unwrap())
-    };
-    world.take_webhooks().into_iter().map(read).collect()
-}
-
-fn names(sent: &[(String, String, Value)]) -> Vec<(&str, &str)> {
-    sent.iter().map(|(event, action, _)| (event.as_str(), action.as_str())).collect()
 }
 
 #[test]

@@ -1,10 +1,9 @@
-//! Repositories, files, comparisons, and who may do what.
+//! Repositories, files and comparisons.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dispatch_core::testing::world::{ApiError, Contents, RepositoryState, World};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::{Answer, Call};
 
@@ -61,17 +60,6 @@ pub(super) fn compare(world: &mut World, call: &Call) -> Result<Answer, ApiError
     let (base, head) = basehead.split_once("...").ok_or_else(ApiError::not_found)?;
     let comparison = world.compare(call.token()?, &repository, base, head)?;
     Ok(Answer::json(200, &world.json_comparison(state(world, &repository)?, basehead, &comparison)))
-}
-
-/// `GET /repos/{owner}/{repo}/collaborators/{username}/permission`
-pub(super) fn permission(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
-    let login = call.part("username");
-    let (permission, role_name) = world.collaborator_permission(call.token()?, &call.repository()?, login)?;
-    let mut user = world.json_user(login);
-    if let Some(user) = user.as_object_mut() {
-        user.insert("role_name".to_owned(), role_name.clone().into());
-    }
-    Ok(Answer::json(200, &json!({ "permission": permission, "role_name": role_name, "user": user })))
 }
 
 /// The repository of a request that was answered already.

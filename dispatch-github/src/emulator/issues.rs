@@ -97,3 +97,15 @@ pub(super) fn update_comment(world: &mut World, call: &Call) -> Result<Answer, A
     let comment = world.update_comment(call.token()?, &repository, call.id("comment")?, &body)?;
     Ok(Answer::json(200, &world.json_comment(state(world, &repository)?, &comment)))
 }
+
+#[derive(Deserialize)]
+struct React {
+    content: String,
+}
+
+/// `POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions`
+pub(super) fn react(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
+    let React { content } = call.json()?;
+    let (reaction, new) = world.react(call.token()?, &call.repository()?, call.id("comment")?, &content)?;
+    Ok(Answer::json(if new { 201 } else { 200 }, &world.json_reaction(&reaction)))
+}

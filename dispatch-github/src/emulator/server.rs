@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::answer::{Answer, Call, Credential, Endpoint};
-use super::{Shared, actions, auth, checks, contents, control, deliveries, issues, lock, pulls};
+use super::{Shared, actions, auth, checks, contents, control, deliveries, issues, lock, people, pulls};
 
 /// The largest body that is read: far over every limit of the API.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -64,7 +64,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/installation", get(api(auth::repository_installation)))
         .route("/contents/{*path}", get(api(contents::read)).put(api(contents::write)))
         .route("/compare/{*basehead}", get(api(contents::compare)))
-        .route("/collaborators/{username}/permission", get(api(contents::permission)))
+        .route("/collaborators/{username}/permission", get(api(people::permission)))
         .route("/actions/workflows/{workflow}", get(api(actions::workflow)))
         .route("/actions/workflows/{workflow}/dispatches", post(api(actions::workflow_dispatch)))
         .route("/actions/runs", get(api(actions::runs)))
@@ -74,6 +74,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/issues/{number}", patch(api(issues::update)))
         .route("/issues/{number}/comments", get(api(issues::comments)).post(api(issues::comment)))
         .route("/issues/comments/{comment}", patch(api(issues::update_comment)))
+        .route("/issues/comments/{comment}/reactions", post(api(issues::react)))
         .route("/pulls", get(api(pulls::list)))
         .route("/pulls/{number}", get(api(pulls::one)))
         .route("/check-runs", post(api(checks::create)))
@@ -85,6 +86,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/app/installations/{installation}/access_tokens", post(api(auth::mint)))
         .route("/app/hook/deliveries", get(api(deliveries::list)))
         .route("/app/hook/deliveries/{delivery}/attempts", post(api(deliveries::attempt)))
+        .route("/orgs/{org}/teams/{team}/memberships/{username}", get(api(people::team_membership)))
         .route("/rate_limit", get(api(auth::rate_limit)))
         .nest("/repos/{owner}/{repo}", repository)
         .nest("/_emulator", control::router())

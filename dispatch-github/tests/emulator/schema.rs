@@ -98,6 +98,7 @@ async fn every_answer_is_as_github_describes_it() {
     expect(compare, false, &format!("{web}/compare/none...main"), None, 404).await;
     let permission = "GET /repos/{owner}/{repo}/collaborators/{username}/permission";
     expect(permission, false, &format!("{web}/collaborators/octocat/permission"), None, 200).await;
+    expect(permission, false, &format!("{web}/collaborators/nobody-here/permission"), None, 404).await;
 
     expect(
         "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}",
@@ -148,6 +149,14 @@ async fn every_answer_is_as_github_describes_it() {
     let update_comment = "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}";
     expect(update_comment, false, &own_comment, Some(json!({ "body": "c" })), 200).await;
     expect(update_comment, false, &own_comment, Some(json!({ "body": "" })), 422).await;
+    let react = "POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions";
+    let reactions = format!("{own_comment}/reactions");
+    let eyes = expect(react, false, &reactions, Some(json!({ "content": "eyes" })), 201).await;
+    let again = expect(react, false, &reactions, Some(json!({ "content": "eyes" })), 200).await;
+    assert_eq!(eyes, again);
+    expect(react, false, &reactions, Some(json!({ "content": "shrug" })), 422).await;
+    let commented = expect(&format!("GET {comments}"), false, &format!("{own}/comments"), None, 200).await;
+    assert_eq!(commented[0]["reactions"]["eyes"], 1);
     expect("PATCH /repos/{owner}/{repo}/issues/{issue_number}", false, &own, Some(json!({ "state": "closed" })), 200)
         .await;
 
@@ -177,5 +186,5 @@ async fn every_answer_is_as_github_describes_it() {
     let open = expect(list, false, &format!("{web}/pulls?base=main"), None, 200).await;
     assert_eq!(open[0]["number"], pull);
     expect("GET /repos/{owner}/{repo}/issues", false, &issues, None, 200).await;
-    assert_eq!(seen.len(), 26, "every operation that the emulator has: {seen:#?}");
+    assert_eq!(seen.len(), 27, "every operation that the emulator has: {seen:#?}");
 }

@@ -52,6 +52,14 @@ impl Default for AppIdentity {
     }
 }
 
+impl AppIdentity {
+    /// The login that it acts under.
+    #[must_use]
+    pub fn bot(&self) -> String {
+        format!("{}[bot]", self.slug)
+    }
+}
+
 /// One owner's consent to the App.
 #[derive(Debug, Clone)]
 pub struct Installation {
@@ -102,6 +110,18 @@ pub(super) struct Token {
     pub(super) repositories: Option<BTreeSet<RepositoryId>>,
     pub(super) permissions: Permissions,
     pub(super) expires_at: Timestamp,
+}
+
+impl Token {
+    /// One permission of `any_of` is enough.
+    fn may(&self, any_of: &[(&str, Access)]) -> Result<(), ApiError> {
+        // Every token may read metadata, whether it was asked for or not.
+        let has = |(name, wanted): &(&str, Access)| {
+            self.permissions.get(*name).is_some_and(|access| access >= wanted)
+                || (*name == "metadata" && *wanted == Access::Read)
+        };
+        any_of.iter().any(has).then_some(()).ok_or_else(|| ApiError::not_accessible(&accepted(any_of)))
+    }
 }
 
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
@@ -229,12 +249,22 @@ impl World {
         if !covered || token.repositories.as_ref().is_some_and(|narrowed| !narrowed.contains(&id)) {
             return Err(ApiError::not_found());
         }
-        // Every token may read metadata, whether it was asked for or not.
-        let has = |(name, wanted): &(&str, Access)| {
-            token.permissions.get(*name).is_some_and(|access| access >= wanted)
-                || (*name == "metadata" && *wanted == Access::Read)
-        };
-        if any_of.iter().any(has) { Ok(id) } else { Err(ApiError::not_accessible(&accepted(any_of))) }
+        token.may(any_of).map(|()| id)
+    }
+
+    /// Whether a token may do something in the organisation of its installation.
+    pub(super) fn authorize_in_organisation(
+        &self,
+        token: &str,
+        organisation: &str,
+        any_of: &[(&str, Access)],
+    ) -> Result<(), ApiError> {
+        let token = self.live_token(token)?;
+        let installation = self.installations.get(&token.installation);
+        if installation.is_none_or(|known| !known.owner.as_str().eq_ignore_ascii_case(organisation)) {
+            return Err(ApiError::not_found());
+        }
+        token.may(any_of)
     }
 
     pub(super) fn live_token(&self, token: &str) -> Result<&Token, ApiError> {

@@ -42,7 +42,7 @@ impl World {
 
         let run = self.new_run(id, &file, "workflow_dispatch", &head_branch, sha).map_err(|_| ApiError::not_found())?;
         let run_id = run.id;
-        let actor = format!("{}[bot]", self.app.slug);
+        let actor = self.app.bot();
         self.runs.insert(run_id, super::Run { actor, inputs: inputs.clone(), status: RunStatus::Queued, ..run });
         self.unfinished_runs.insert(run_id);
         self.effects.push(Effect::Dispatch(StartedDispatch {

@@ -37,6 +37,15 @@ pub enum Effect {
         /// Its id.
         id: u64,
     },
+    /// A comment was reacted to, in another way than before.
+    Reaction {
+        /// Where.
+        repository: Repository,
+        /// The comment's id.
+        comment: u64,
+        /// GitHub's word, such as `eyes`.
+        content: String,
+    },
     /// A check run was created or changed.
     CheckRun {
         /// Where.

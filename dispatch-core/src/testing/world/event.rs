@@ -4,11 +4,8 @@ mod conversation;
 
 use serde_json::{Value, json};
 
-use super::{RepositoryState, World};
+use super::{PERSON, RepositoryState, World};
 use crate::name::{CommitSha, InstallationId, Repository, RepositoryId, RunId};
-
-/// Who does what nobody else does.
-const SENDER: &str = "octocat";
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 impl World {
@@ -116,7 +113,7 @@ impl World {
     /// Sends `repository` about a repository that still is in the world.
     pub(super) fn send_repository(&mut self, repository: RepositoryId, action: &str) {
         let Some(state) = self.repositories.get(&repository) else { return };
-        let body = self.about(state, SENDER, json!({ "action": action }));
+        let body = self.about(state, PERSON, json!({ "action": action }));
         self.send_about(repository, "repository", body);
     }
 
@@ -124,7 +121,7 @@ impl World {
     pub(super) fn send_repository_dispatch(&mut self, repository: RepositoryId, event_type: &str, payload: &Value) {
         let Some(state) = self.repositories.get(&repository) else { return };
         let body = json!({ "action": event_type, "branch": state.default_branch, "client_payload": payload });
-        let body = self.about(state, &format!("{}[bot]", self.app.slug), body);
+        let body = self.about(state, &self.app.bot(), body);
         self.send_about(repository, "repository_dispatch", body);
     }
 
@@ -138,7 +135,7 @@ impl World {
             "installation": self.json_installation(installation),
             "repositories": repositories,
             "requester": null,
-            "sender": self.json_user(SENDER),
+            "sender": self.json_user(PERSON),
         });
         self.send("installation", Some(id), None, &body);
     }
@@ -160,7 +157,7 @@ impl World {
             "repositories_added": if action == "added" { &changed } else { &none },
             "repositories_removed": if action == "removed" { &changed } else { &none },
             "requester": null,
-            "sender": self.json_user(SENDER),
+            "sender": self.json_user(PERSON),
         });
         self.send("installation_repositories", Some(id), None, &body);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{World, WorldError, object_id};
+use super::{PERSON, World, WorldError, object_id};
 use crate::Timestamp;
 use crate::name::{CommitSha, Repository, RepositoryId};
 
@@ -71,7 +71,7 @@ impl World {
         changes: &[(&str, Option<&[u8]>)],
     ) -> Result<CommitSha, WorldError> {
         let id = self.repository_id(repository)?;
-        self.push_as(id, branch, changes, PUSHER)
+        self.push_as(id, branch, changes, PERSON)
     }
 
     /// Pushes one commit of somebody. The open pull requests of the branch hear of it.
@@ -100,11 +100,11 @@ impl World {
             theirs.files.iter().filter(new).map(|(path, bytes)| (path.clone(), Arc::clone(bytes))).collect();
         let changes: Vec<(&str, Option<&[u8]>)> =
             changes.iter().map(|(path, bytes)| (path.as_str(), Some(&**bytes))).collect();
-        let (after, touched) = self.commit(id, Some(&base), &changes, PUSHER)?;
+        let (after, touched) = self.commit(id, Some(&base), &changes, PERSON)?;
         if let Some(merge) = self.repository_mut(id)?.commits.get_mut(&after) {
             merge.parents.push(head.clone());
         }
-        self.move_branch(id, branch, &after, &touched, PUSHER)?;
+        self.move_branch(id, branch, &after, &touched, PERSON)?;
         Ok(after)
     }
 
@@ -145,7 +145,7 @@ impl World {
     /// There is no such repository or commit.
     pub fn set_branch(&mut self, repository: &Repository, branch: &str, sha: &CommitSha) -> Result<(), WorldError> {
         let id = self.has_commit(repository, sha)?;
-        self.move_branch(id, branch, sha, &[], PUSHER)
+        self.move_branch(id, branch, sha, &[], PERSON)
     }
 
     /// Deletes a branch, and sends the webhook of it. Its open pull requests are closed, as GitHub does.
@@ -156,7 +156,7 @@ impl World {
         let before = self.branch_head(repository, branch)?;
         let id = self.repository_id(repository)?;
         self.repository_mut(id)?.branches.remove(branch);
-        self.send_push(id, &format!("refs/heads/{branch}"), Some(&before), None, &[], PUSHER);
+        self.send_push(id, &format!("refs/heads/{branch}"), Some(&before), None, &[], PERSON);
         self.close_pull_requests_of(id, branch)
     }
 
@@ -167,7 +167,7 @@ impl World {
     pub fn set_tag(&mut self, repository: &Repository, tag: &str, sha: &CommitSha) -> Result<(), WorldError> {
         let id = self.has_commit(repository, sha)?;
         let before = self.repository_mut(id)?.tags.insert(tag.to_owned(), sha.clone());
-        self.send_push(id, &format!("refs/tags/{tag}"), before.as_ref(), Some(sha), &[], PUSHER);
+        self.send_push(id, &format!("refs/tags/{tag}"), before.as_ref(), Some(sha), &[], PERSON);
         Ok(())
     }
 
@@ -278,6 +278,3 @@ impl World {
         seen
     }
 }
-
-/// Who pushes where nobody is named.
-const PUSHER: &str = "octocat";

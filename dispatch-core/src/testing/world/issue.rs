@@ -1,4 +1,4 @@
-//! Issues and their comments.
+//! Issues.
 
 use super::{Access, ApiError, Effect, World, WorldError};
 use crate::Timestamp;
@@ -40,29 +40,12 @@ pub struct IssueChange {
     pub open: Option<bool>,
 }
 
-/// A comment on an issue.
-#[derive(Debug, Clone)]
-pub struct Comment {
-    /// Its id.
-    pub id: u64,
-    /// The issue's number.
-    pub issue: u64,
-    /// Its text.
-    pub body: String,
-    /// Who made it.
-    pub author: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
-
 /// Characters of a body (observed).
-const MAX_BODY: usize = 65_536;
+pub(super) const MAX_BODY: usize = 65_536;
 /// Characters of a title (observed).
 const MAX_TITLE: usize = 256;
-const READ: [(&str, Access); 2] = [("issues", Access::Read), ("pull_requests", Access::Read)];
-const WRITE: [(&str, Access); 2] = [("issues", Access::Write), ("pull_requests", Access::Write)];
+pub(super) const READ: [(&str, Access); 2] = [("issues", Access::Read), ("pull_requests", Access::Read)];
+pub(super) const WRITE: [(&str, Access); 2] = [("issues", Access::Write), ("pull_requests", Access::Write)];
 
 impl World {
     /// Creates an issue (`POST /repos/{owner}/{repo}/issues`).
@@ -81,7 +64,7 @@ impl World {
         self.check_has_issues(id)?;
         check_title(title)?;
         check_issue_body(body)?;
-        let author = format!("{}[bot]", self.app.slug);
+        let author = self.app.bot();
         let issue = self.new_issue(id, author, title, body, labels)?;
         self.effects.push(Effect::Issue { repository: repository.clone(), number: issue.number });
         Ok(issue)
@@ -99,6 +82,7 @@ impl World {
         body: &str,
     ) -> Result<u64, WorldError> {
         let id = self.repository_id(repository)?;
+        self.note_user(author);
         let issue = self.new_issue(id, author.to_owned(), title, Some(body), Vec::new());
         issue.map(|issue| issue.number).map_err(|error| WorldError(error.to_string()))
     }
@@ -149,7 +133,7 @@ impl World {
         change: IssueChange,
     ) -> Result<Issue, ApiError> {
         let id = self.authorize(token, repository, &WRITE)?;
-        self.check_has_issues(id)?;
+        self.check_has_issue(id, number)?;
         change.title.as_deref().map_or(Ok(()), check_title)?;
         check_issue_body(change.body.as_deref())?;
         let now = self.now();
@@ -170,70 +154,6 @@ impl World {
         Ok(issue)
     }
 
-    /// Comments on an issue (`POST /repos/{owner}/{repo}/issues/{issue_number}/comments`).
-    ///
-    /// # Errors
-    /// GitHub's refusals.
-    pub fn create_comment(
-        &mut self,
-        token: &str,
-        repository: &Repository,
-        issue: u64,
-        body: &str,
-    ) -> Result<Comment, ApiError> {
-        let id = self.authorize(token, repository, &WRITE)?;
-        if !self.state(id)?.issues.contains_key(&issue) {
-            return Err(ApiError::not_found());
-        }
-        check_comment(body)?;
-        let now = self.now();
-        let comment = Comment {
-            id: self.next_id(),
-            issue,
-            body: body.to_owned(),
-            author: format!("{}[bot]", self.app.slug),
-            created_at: now,
-            updated_at: now,
-        };
-        self.state_mut(id)?.comments.insert(comment.id, comment.clone());
-        self.effects.push(Effect::Comment { repository: repository.clone(), id: comment.id });
-        Ok(comment)
-    }
-
-    /// The comments on an issue, oldest first (`GET /repos/{owner}/{repo}/issues/{issue_number}/comments`).
-    ///
-    /// # Errors
-    /// GitHub's refusals.
-    pub fn comments(&self, token: &str, repository: &Repository, issue: u64) -> Result<Vec<&Comment>, ApiError> {
-        let state = self.state(self.authorize(token, repository, &READ)?)?;
-        if !state.issues.contains_key(&issue) {
-            return Err(ApiError::not_found());
-        }
-        Ok(state.comments.values().filter(|comment| comment.issue == issue).collect())
-    }
-
-    /// Changes a comment (`PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}`).
-    ///
-    /// # Errors
-    /// GitHub's refusals.
-    pub fn update_comment(
-        &mut self,
-        token: &str,
-        repository: &Repository,
-        comment: u64,
-        body: &str,
-    ) -> Result<Comment, ApiError> {
-        let id = self.authorize(token, repository, &WRITE)?;
-        check_comment(body)?;
-        let now = self.now();
-        let found = self.state_mut(id)?.comments.get_mut(&comment).ok_or_else(ApiError::not_found)?;
-        body.clone_into(&mut found.body);
-        found.updated_at = now;
-        let changed = found.clone();
-        self.effects.push(Effect::Comment { repository: repository.clone(), id: comment });
-        Ok(changed)
-    }
-
     /// Changes an issue and its time.
     pub(super) fn change_issue(
         &mut self,
@@ -249,12 +169,21 @@ impl World {
         Ok(())
     }
 
+    /// Whether there is such an issue to change or to comment on. A pull request stays where issues are switched off.
+    pub(super) fn check_has_issue(&self, id: RepositoryId, number: u64) -> Result<(), ApiError> {
+        let state = self.state(id)?;
+        if !state.pull_requests.contains_key(&number) {
+            self.check_has_issues(id)?;
+        }
+        state.issues.contains_key(&number).then_some(()).ok_or_else(ApiError::not_found)
+    }
+
     fn check_has_issues(&self, id: RepositoryId) -> Result<(), ApiError> {
         let gone = || ApiError::new(410, "Issues has been disabled in this repository.");
         self.state(id)?.has_issues.then_some(()).ok_or_else(gone)
     }
 
-    fn state_mut(&mut self, id: RepositoryId) -> Result<&mut super::RepositoryState, ApiError> {
+    pub(super) fn state_mut(&mut self, id: RepositoryId) -> Result<&mut super::RepositoryState, ApiError> {
         self.repositories.get_mut(&id).ok_or_else(ApiError::not_found)
     }
 }
@@ -276,13 +205,4 @@ fn check_issue_body(body: Option<&str>) -> Result<(), ApiError> {
     }
     let message = "body is too long (maximum is 65536 characters)";
     Err(ApiError::validation("Issue", "body", "custom", Some(message)))
-}
-
-fn check_comment(body: &str) -> Result<(), ApiError> {
-    let message = match body.chars().count() {
-        0 => "Body cannot be blank",
-        1..=MAX_BODY => return Ok(()),
-        _ => "Body is too long (maximum is 65536 characters)",
-    };
-    Err(ApiError::validation("IssueComment", "data", "unprocessable", Some(message)))
 }

@@ -13,7 +13,7 @@ use crate::Timestamp;
 use crate::name::InstallationId;
 
 /// Sets fields of an object, over those that are there.
-fn with(mut object: Value, more: Value) -> Value {
+pub(super) fn with(mut object: Value, more: Value) -> Value {
     if let (Some(fields), Value::Object(more)) = (object.as_object_mut(), more) {
         fields.extend(more);
     }
@@ -35,8 +35,8 @@ fn time(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-/// An account's id. It follows from the login, so that accounts need no list.
-fn account_id(login: &str) -> u64 {
+/// An account's id, as it follows from the login.
+pub(super) fn account_id(login: &str) -> u64 {
     let digits = object_id("account", login.to_ascii_lowercase().as_bytes());
     digits.get(..7).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(1)
 }
@@ -57,7 +57,7 @@ impl World {
     }
 
     fn account(&self, login: &str, kind: &str) -> Value {
-        let id = account_id(login);
+        let id = self.user_id(login);
         let api = format!("{}/users/{}", self.api_url, login.replace('[', "%5B").replace(']', "%5D"));
         let page = match login.strip_suffix("[bot]") {
             Some(app) => format!("{}/apps/{app}", self.html_url),
@@ -153,6 +153,35 @@ impl World {
             "permissions": app.permissions,
             "events": ["push", "repository", "workflow_run"],
         })
+    }
+
+    /// Another App, as a comment shows it that was made through it.
+    fn json_app_named(&self, slug: &str) -> Value {
+        if slug == self.app.slug {
+            return self.json_app();
+        }
+        let id = account_id(slug);
+        let own = json!({
+            "id": id,
+            "slug": slug,
+            "client_id": format!("Iv1.{id:x}"),
+            "node_id": node_id("Integration", id),
+            "owner": self.json_owner(slug),
+            "name": slug,
+            "html_url": format!("{}/apps/{slug}", self.html_url),
+        });
+        with(self.json_app(), own)
+    }
+
+    /// What somebody is to a repository, as GitHub labels it. No right follows from it: who may only read is a
+    /// `COLLABORATOR` too, and who may write by a private membership comes as a `CONTRIBUTOR` (observed).
+    fn association(&self, state: &super::RepositoryState, login: &str) -> &'static str {
+        match state.roles.get(&login.to_ascii_lowercase()) {
+            Some(super::Role::Read | super::Role::Triage) => "COLLABORATOR",
+            Some(super::Role::Write | super::Role::Maintain) => "CONTRIBUTOR",
+            Some(super::Role::Admin) => "MEMBER",
+            Some(super::Role::None) | None => "NONE",
+        }
     }
 
     /// One line of the log of deliveries.

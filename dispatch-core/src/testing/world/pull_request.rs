@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Access, ApiError, Issue, World, WorldError};
+use super::{Access, ApiError, Issue, PERSON, World, WorldError};
 use crate::Timestamp;
 use crate::name::{CommitSha, Repository, RepositoryId};
 
@@ -102,6 +102,7 @@ impl World {
             None => self.push_contribution(head_repository, &spec.head_branch, &spec.author)?,
         };
         self.share_commits(head_repository, id, &head_sha);
+        self.note_user(&spec.author);
         let issue = self.new_issue(id, spec.author.clone(), &spec.title, spec.body.as_deref(), Vec::new());
         let number = issue.map_err(|error| WorldError(error.to_string()))?.number;
         let pull = PullRequest {
@@ -134,6 +135,7 @@ impl World {
     ) -> Result<CommitSha, WorldError> {
         let (_, pull) = self.pull_request_parts(repository, number)?;
         let (head_repository, branch) = (pull.head_repository, pull.head_branch.clone());
+        self.note_user(author);
         self.push_contribution(head_repository, &branch, author)
     }
 
@@ -357,5 +359,3 @@ impl World {
 }
 
 const READ: (&str, Access) = ("pull_requests", Access::Read);
-/// Who does what nobody else does.
-const PERSON: &str = "octocat";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ApiError, Comment, Commit, Issue, PullRequest, Workflow, World, WorldError};
+use super::{ApiError, Comment, Commit, Issue, PullRequest, Role, Workflow, World, WorldError};
 use crate::Timestamp;
 use crate::name::{CommitSha, Repository, RepositoryId};
 
@@ -54,8 +54,8 @@ pub struct RepositoryState {
     pub pull_requests: BTreeMap<u64, PullRequest>,
     /// The comments of its issues by id.
     pub comments: BTreeMap<u64, Comment>,
-    /// Who may do what: `admin`, `maintain`, `write`, `triage` or `read`, by login in lower case.
-    pub roles: BTreeMap<String, String>,
+    /// Who may do what, by login in lower case.
+    pub roles: BTreeMap<String, Role>,
 }
 
 impl World {
@@ -133,16 +133,6 @@ impl World {
         Ok(())
     }
 
-    /// Says what somebody may do in a repository: `admin`, `maintain`, `write`, `triage` or `read`.
-    ///
-    /// # Errors
-    /// There is no such repository.
-    pub fn set_role(&mut self, repository: &Repository, login: &str, role: &str) -> Result<(), WorldError> {
-        let id = self.repository_id(repository)?;
-        self.repository_mut(id)?.roles.insert(login.to_ascii_lowercase(), role.to_owned());
-        Ok(())
-    }
-
     /// A repository as the token sees it (`GET /repos/{owner}/{repo}`).
     ///
     /// # Errors
@@ -150,30 +140,6 @@ impl World {
     pub fn repository(&self, token: &str, repository: &Repository) -> Result<&RepositoryState, ApiError> {
         let id = self.authorize(token, repository, &[("metadata", super::Access::Read)])?;
         self.state(id)
-    }
-
-    /// What somebody may do: GitHub's `permission` and `role_name`
-    /// (`GET /repos/{owner}/{repo}/collaborators/{username}/permission`).
-    ///
-    /// # Errors
-    /// GitHub's refusals.
-    pub fn collaborator_permission(
-        &self,
-        token: &str,
-        repository: &Repository,
-        login: &str,
-    ) -> Result<(&'static str, String), ApiError> {
-        let state = self.repository(token, repository)?;
-        let role = state.roles.get(&login.to_ascii_lowercase()).map(String::as_str);
-        // On a public repository outsiders get `read` (observed).
-        let role = role.unwrap_or(if state.private { "none" } else { "read" });
-        let permission = match role {
-            "admin" => "admin",
-            "write" | "maintain" => "write",
-            "read" | "triage" => "read",
-            _ => "none",
-        };
-        Ok((permission, role.to_owned()))
     }
 
     /// The repositories, by id.

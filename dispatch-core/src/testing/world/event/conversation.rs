@@ -1,8 +1,9 @@
-//! The webhooks of pull requests.
+//! The webhooks of pull requests and of comments.
 
 use serde_json::{Value, json};
 
-use super::super::World;
+use super::super::json::with;
+use super::super::{Comment, World};
 use crate::name::RepositoryId;
 
 impl World {
@@ -17,15 +18,26 @@ impl World {
     ) {
         let Some(state) = self.repositories.get(&repository) else { return };
         let Some((issue, pull)) = state.issues.get(&number).zip(state.pull_requests.get(&number)) else { return };
-        let mut body = json!({
-            "action": action,
-            "number": number,
-            "pull_request": self.json_pull_request(state, issue, pull),
-        });
-        if let (Some(fields), Value::Object(more)) = (body.as_object_mut(), more) {
-            fields.extend(more);
-        }
+        let pull = self.json_pull_request(state, issue, pull);
+        let body = with(json!({ "action": action, "number": number, "pull_request": pull }), more);
         let body = self.about(state, sender, body);
         self.send_about(repository, "pull_request", body);
+    }
+
+    /// Sends `issue_comment`, of issues and of pull requests; `more` are the fields that only this action has.
+    pub(in super::super) fn send_issue_comment(
+        &mut self,
+        repository: RepositoryId,
+        comment: &Comment,
+        action: &str,
+        sender: &str,
+        more: Value,
+    ) {
+        let Some(state) = self.repositories.get(&repository) else { return };
+        let Some(issue) = state.issues.get(&comment.issue) else { return };
+        let (issue, comment) = (self.json_issue(state, issue), self.json_comment(state, comment));
+        let body = with(json!({ "action": action, "issue": issue, "comment": comment }), more);
+        let body = self.about(state, sender, body);
+        self.send_about(repository, "issue_comment", body);
     }
 }

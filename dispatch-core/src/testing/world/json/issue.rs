@@ -1,8 +1,8 @@
 //! Issues, comments and check runs.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::super::{CheckRun, Comment, Issue, RepositoryState, World};
+use super::super::{CheckRun, Comment, Issue, Reaction, RepositoryState, World};
 use super::{node_id, time, with};
 
 impl World {
@@ -36,7 +36,9 @@ impl World {
             "closed_at": (!issue.open).then(|| time(issue.updated_at)),
             "created_at": time(issue.created_at),
             "updated_at": time(issue.updated_at),
-            "author_association": "NONE",
+            "author_association": self.association(state, &issue.author),
+            "reactions": json_reactions(&format!("{url}/reactions"), &[]),
+            "performed_via_github_app": null,
         });
         match state.pull_requests.get(&issue.number) {
             None => json,
@@ -74,17 +76,32 @@ impl World {
     pub fn json_comment(&self, state: &RepositoryState, comment: &Comment) -> Value {
         let repository_url = format!("{}/repos/{}", self.api_url, state.name);
         let page = self.issue_page(state, comment.issue);
+        let url = format!("{repository_url}/issues/comments/{}", comment.id);
         json!({
             "id": comment.id,
             "node_id": node_id("IssueComment", comment.id),
-            "url": format!("{repository_url}/issues/comments/{}", comment.id),
+            "url": url,
             "html_url": format!("{page}#issuecomment-{}", comment.id),
             "issue_url": format!("{repository_url}/issues/{}", comment.issue),
             "body": comment.body,
             "user": self.json_user(&comment.author),
             "created_at": time(comment.created_at),
             "updated_at": time(comment.updated_at),
-            "author_association": "NONE",
+            "author_association": self.association(state, &comment.author),
+            "performed_via_github_app": comment.app.as_deref().map(|slug| self.json_app_named(slug)),
+            "reactions": json_reactions(&format!("{url}/reactions"), &comment.reactions),
+        })
+    }
+
+    /// A reaction.
+    #[must_use]
+    pub fn json_reaction(&self, reaction: &Reaction) -> Value {
+        json!({
+            "id": reaction.id,
+            "node_id": node_id("Reaction", reaction.id),
+            "user": self.json_user(&reaction.user),
+            "content": reaction.content,
+            "created_at": time(reaction.created_at),
         })
     }
 
@@ -118,4 +135,12 @@ impl World {
             "pull_requests": [],
         })
     }
+}
+
+/// How many reactions there are of each kind.
+fn json_reactions(url: &str, reactions: &[Reaction]) -> Value {
+    let count = |content| reactions.iter().filter(|reaction| reaction.content == content).count();
+    let counts: Map<String, Value> =
+        Reaction::CONTENTS.iter().map(|content| ((*content).to_owned(), count(*content).into())).collect();
+    with(json!({ "url": url, "total_count": reactions.len() }), Value::Object(counts))
 }

@@ -66,7 +66,7 @@ impl World {
                 "commits": { "href": format!("{url}/commits") },
                 "statuses": { "href": format!("{api}/statuses/{}", pull.head_sha) },
             },
-            "author_association": "NONE",
+            "author_association": self.association(state, &issue.author),
             "auto_merge": null,
             "active_lock_reason": null,
         });
