@@ -24,7 +24,7 @@ use crate::diagnostic::Diagnostics;
 use crate::event::{Conclusion, PullRequestAction};
 use crate::name::{CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
 use crate::pattern::PatternSet;
-use crate::template::Template;
+use crate::template::{Template, Variable};
 
 /// The largest policy file that is read: 256 KiB.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -166,6 +166,25 @@ pub enum Source {
     PullRequest(PullRequestSource),
     /// Somebody gave a command in a comment on a pull request.
     Command(CommandSource),
+}
+
+impl Source {
+    /// Whether its events have a value for a variable. `environment`: whether the target says what it does to the pull
+    /// request's environment.
+    #[must_use]
+    pub fn gives(&self, variable: Variable, environment: bool) -> bool {
+        use Variable::*;
+        match variable {
+            SourceSha | SourceRepo | SenderLogin => true,
+            SourceHeadBranch | SourceRunId | SourceRunUrl | SourceWorkflow => matches!(self, Self::WorkflowRun(_)),
+            PrNumber | PrHeadSha | PrHeadBranch | PrBaseBranch | PrMerged | PrDraft => {
+                !matches!(self, Self::WorkflowRun(_))
+            }
+            PrAction => matches!(self, Self::PullRequest(_)),
+            CommentId => matches!(self, Self::Command(_)),
+            EnvName | EnvBase | EnvDeploy | EnvUrl => environment && !matches!(self, Self::WorkflowRun(_)),
+        }
+    }
 }
 
 /// Which changes of pull requests a rule is about.

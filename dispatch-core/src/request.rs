@@ -108,6 +108,14 @@ impl WorkflowDispatch {
         if inputs.len() > Self::MAX_INPUTS {
             return Err(LimitExceeded { what: "inputs", limit: Self::MAX_INPUTS, got: inputs.len() });
         }
+        Self::check_size(inputs)
+    }
+
+    /// Whether the inputs are short enough, however many there are.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(crate) fn check_size(inputs: &BTreeMap<String, String>) -> Result<(), LimitExceeded> {
         let characters = serde_json::to_string(inputs).map_or(usize::MAX, |json| json.chars().count());
         if characters > Self::MAX_INPUT_CHARACTERS {
             let what = "characters of inputs";
@@ -192,6 +200,14 @@ impl RepositoryDispatch {
             let what = "properties of the payload";
             return Err(LimitExceeded { what, limit: Self::MAX_PROPERTIES, got: payload.len() });
         }
+        Self::check_size(payload)
+    }
+
+    /// Whether the payload is small enough, however many properties it has.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn check_size<V: Serialize>(payload: &BTreeMap<String, V>) -> Result<(), LimitExceeded> {
         let bytes = serde_json::to_string(payload).map_or(usize::MAX, |json| json.len());
         if bytes > Self::MAX_PAYLOAD_BYTES {
             return Err(LimitExceeded { what: "bytes of payload", limit: Self::MAX_PAYLOAD_BYTES, got: bytes });

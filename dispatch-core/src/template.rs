@@ -19,10 +19,10 @@ pub struct Template {
 enum Part {
     /// Sent as it is.
     Text(Box<str>),
-    /// Replaced by its value.
-    Variable(Variable),
+    /// Replaced by its value. With the bytes of the name in the template.
+    Variable(Variable, Range<usize>),
     /// Replaced by its value, as JSON. Stands alone.
-    Json(Variable),
+    Json(Variable, Range<usize>),
     /// The name of a variable that does not exist, and its bytes in the template.
     Unknown(Box<str>, Range<usize>),
 }
@@ -182,7 +182,7 @@ impl Template {
             let end = start + "{{".len() + inside.len() + "}}".len();
             push_text(&mut parts, before);
             let part = variable(inside, start, end)?;
-            if matches!(part, Part::Json(_)) && !(before.is_empty() && offset == 0 && after.is_empty()) {
+            if matches!(part, Part::Json(..)) && !(before.is_empty() && offset == 0 && after.is_empty()) {
                 let problem = "a value with `| json` has nothing before or behind it".to_owned();
                 return Err(TemplateError { problem, start, end });
             }
@@ -202,23 +202,36 @@ impl Template {
     /// The variables that it uses, in order.
     pub fn variables(&self) -> impl Iterator<Item = Variable> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Variable(variable) | Part::Json(variable) => Some(*variable),
+            Part::Variable(variable, _) | Part::Json(variable, _) => Some(*variable),
             Part::Text(_) | Part::Unknown(..) => None,
         })
     }
 
-    /// The names in it that are not variables, in order, each with its bytes in the template.
-    pub fn unknown(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+    /// The names in it, of variables and of what is none, in order, each with its bytes in the template.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
         self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Variable(variable, bytes) | Part::Json(variable, bytes) => Some((variable.name(), bytes.clone())),
             Part::Unknown(name, bytes) => Some((&**name, bytes.clone())),
-            Part::Text(_) | Part::Variable(_) | Part::Json(_) => None,
         })
+    }
+
+    /// What is sent whatever the values are.
+    #[must_use]
+    pub fn literal(&self) -> String {
+        self.parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Text(text) => Some(&**text),
+                Part::Variable(..) | Part::Json(..) | Part::Unknown(..) => None,
+            })
+            .collect()
     }
 
     /// Whether the value is sent with its JSON type.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        matches!(self.parts.as_slice(), [Part::Json(_)])
+        matches!(self.parts.as_slice(), [Part::Json(..)])
     }
 
     /// The value for an event, with the JSON type that the template asks for. `value` gives a variable's value.
@@ -228,7 +241,7 @@ impl Template {
     pub fn render_json(&self, value: impl Fn(Variable) -> Option<String>) -> Result<serde_json::Value, RenderError> {
         let rendered = self.render(value)?;
         Ok(match self.parts.as_slice() {
-            [Part::Json(variable)] => variable.as_json(rendered),
+            [Part::Json(variable, _)] => variable.as_json(rendered),
             _ => serde_json::Value::String(rendered),
         })
     }
@@ -250,7 +263,7 @@ impl Template {
             let computed;
             let piece = match part {
                 Part::Text(text) => text,
-                Part::Variable(variable) | Part::Json(variable) => {
+                Part::Variable(variable, _) | Part::Json(variable, _) => {
                     computed = value(*variable).ok_or(RenderError::NoValue(variable.name()))?;
                     if computed.is_empty() {
                         return Err(RenderError::Empty);
@@ -299,10 +312,11 @@ fn variable(inside: &str, start: usize, end: usize) -> Result<Part, TemplateErro
         "between `{{` and `}}` stands the name of a variable and nothing else"
     } else {
         let name_start = start + "{{".len() + inside.find(name).unwrap_or_default();
+        let bytes = name_start..name_start + name.len();
         return Ok(match Variable::from_name(name) {
-            Some(variable) if is_json => Part::Json(variable),
-            Some(variable) => Part::Variable(variable),
-            None => Part::Unknown(name.into(), name_start..name_start + name.len()),
+            Some(variable) if is_json => Part::Json(variable, bytes),
+            Some(variable) => Part::Variable(variable, bytes),
+            None => Part::Unknown(name.into(), bytes),
         });
     };
     Err(TemplateError { problem: problem.to_owned(), start, end })
@@ -377,9 +391,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_variable_is_kept_with_its_bytes() {
+    fn a_name_is_kept_with_its_bytes() {
         let template = Template::parse("ü{{  source.shaa }}{{ source.sha }}{{x}}").unwrap();
-        assert_eq!(template.unknown().collect::<Vec<_>>(), [("source.shaa", 6..17), ("x", 38..39)]);
+        let names = [("source.shaa", 6..17), ("source.sha", 23..33), ("x", 38..39)];
+        assert_eq!(template.names().collect::<Vec<_>>(), names);
         assert_eq!(template.variables().collect::<Vec<_>>(), [Variable::SourceSha]);
     }
 

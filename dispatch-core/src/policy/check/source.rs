@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::raw::{Flag, InboundSource, List, Number, OutboundSource};
-use super::super::{Reruns, Source, WorkflowRunSource};
-use super::{At, Checker, Diagnostic, Text, Written, nearest, quoted, words};
-use crate::event::Conclusion;
-use crate::name::{Repository, RepositoryId};
+use super::super::gate::NodeId;
+use super::super::raw::{Flag, InboundSource, List, Number, OutboundSource, TextOrList};
+use super::super::{CommandPermission, CommandSource, PullRequestSource, Reruns, Source, WorkflowRunSource};
+use super::{At, Checker, Diagnostic, Text, nearest, quoted, words};
+use crate::event::{Conclusion, PullRequestAction};
+use crate::name::{CommandName, Repository, RepositoryId};
 
 /// Events that can start a workflow, in GitHub's words ("Events that trigger workflows").
 const EVENTS: [&str; 36] = [
@@ -48,35 +49,51 @@ const EVENTS: [&str; 36] = [
     "workflow_run",
 ];
 
-/// Whose runs an inbound rule is about, and which.
+/// Whose events an inbound rule is about, and which.
 pub(super) struct InboundFrom {
     pub(super) repository: Repository,
     pub(super) repository_id: Option<RepositoryId>,
     pub(super) source: Source,
 }
 
-/// The filters that exist on both sides, as written.
+/// What exists on both sides, as written.
 struct Filters<'f> {
     workflow: Option<&'f At<Text>>,
+    pull_request: Option<&'f At<List<Text>>>,
+    command: Option<&'f At<Text>>,
     conclusions: Option<&'f At<List<Text>>>,
     branches: Option<&'f At<List<Text>>>,
     events: Option<&'f At<List<Text>>>,
-    forks: Option<&'f At<Flag>>,
     reruns: Option<&'f At<Text>>,
+    base: Option<&'f At<TextOrList>>,
+    draft: Option<&'f At<Flag>>,
+    permission: Option<&'f At<Text>>,
+    forks: Option<&'f At<Flag>>,
+}
+
+/// The filters of either side's struct.
+macro_rules! filters {
+    ($source:expr) => {
+        Filters {
+            workflow: $source.workflow.as_ref(),
+            pull_request: $source.pull_request.as_ref(),
+            command: $source.command.as_ref(),
+            conclusions: $source.conclusions.as_ref(),
+            branches: $source.branches.as_ref(),
+            events: $source.events.as_ref(),
+            reruns: $source.reruns.as_ref(),
+            base: $source.base.as_ref(),
+            draft: $source.draft.as_ref(),
+            permission: $source.permission.as_ref(),
+            forks: $source.forks.as_ref(),
+        }
+    };
 }
 
 impl Checker<'_> {
     pub(super) fn outbound_source(&mut self, at: &At<OutboundSource>) -> Option<Source> {
         let source = self.written(at)?;
-        let filters = Filters {
-            workflow: source.workflow.as_ref(),
-            conclusions: source.conclusions.as_ref(),
-            branches: source.branches.as_ref(),
-            events: source.events.as_ref(),
-            forks: source.forks.as_ref(),
-            reruns: source.reruns.as_ref(),
-        };
-        self.workflow_run(at, &filters)
+        self.source(at.node, &filters!(source), Self::permission)
     }
 
     pub(super) fn inbound_source(&mut self, at: &At<InboundSource>) -> Option<InboundFrom> {
@@ -84,15 +101,7 @@ impl Checker<'_> {
         let repository = self.required(at, source.repository.as_ref(), "repository");
         let repository = repository.and_then(|repository| self.repository(repository));
         let repository_id = self.repository_id(source.repository_id.as_ref());
-        let filters = Filters {
-            workflow: source.workflow.as_ref(),
-            conclusions: source.conclusions.as_ref(),
-            branches: source.branches.as_ref(),
-            events: source.events.as_ref(),
-            forks: source.forks.as_ref(),
-            reruns: source.reruns.as_ref(),
-        };
-        let source = self.workflow_run(at, &filters);
+        let source = self.source(at.node, &filters!(source), Self::permission_without_team);
         Some(InboundFrom { repository: repository?, repository_id, source: source? })
     }
 
@@ -100,21 +109,124 @@ impl Checker<'_> {
         self.written(at?).map(|number| RepositoryId(number.0))
     }
 
-    fn workflow_run<T: Written>(&mut self, at: &At<T>, filters: &Filters<'_>) -> Option<Source> {
-        let workflow = self.required(at, filters.workflow, "workflow").and_then(|workflow| self.workflow(workflow));
+    /// What must have happened. Every value is looked at, also where it does not belong, so that nothing is hidden.
+    fn source(
+        &mut self,
+        node: NodeId,
+        filters: &Filters<'_>,
+        permission: fn(&mut Self, &At<Text>) -> Option<CommandPermission>,
+    ) -> Option<Source> {
+        let workflow = filters.workflow.and_then(|workflow| self.workflow(workflow));
+        let actions = self.list(filters.pull_request, "opened", Self::pull_request_action);
+        let command = filters.command.and_then(|command| self.command(command));
         let conclusions = self.list(filters.conclusions, "success", Self::conclusion);
         let branches = self.patterns(filters.branches);
         let events = self.list(filters.events, "push", Self::event);
-        let forks = filters.forks.and_then(|forks| self.written(forks)).is_some_and(|forks| forks.0);
         let reruns = filters.reruns.and_then(|reruns| self.reruns(reruns)).unwrap_or_default();
-        Some(Source::WorkflowRun(WorkflowRunSource {
-            workflow: workflow?,
-            conclusions: conclusions.map(BTreeSet::from_iter),
-            branches,
-            events: events.map(BTreeSet::from_iter),
-            forks,
-            reruns,
-        }))
+        let base = self.pattern_or_patterns(filters.base);
+        let draft = self.flag(filters.draft);
+        let permission = filters.permission.and_then(|at| permission(self, at));
+        let forks = self.flag(filters.forks).unwrap_or_default();
+
+        let kinds = [
+            ("workflow", filters.workflow.map(|at| at.node)),
+            ("pull_request", filters.pull_request.map(|at| at.node)),
+            ("command", filters.command.map(|at| at.node)),
+        ];
+        let kind = self.only_key(node, "a source", &kinds)?;
+        let of_runs = [
+            filters.conclusions.map(|at| at.node),
+            filters.branches.map(|at| at.node),
+            filters.events.map(|at| at.node),
+            filters.reruns.map(|at| at.node),
+        ];
+        let of_pull_requests = [filters.base.map(|at| at.node), filters.draft.map(|at| at.node)];
+        if kind == "workflow" {
+            self.misplaced(&of_pull_requests, "`pull_request` and `command`", kind);
+        } else {
+            self.misplaced(&of_runs, "`workflow`", kind);
+        }
+        if kind != "command" {
+            self.misplaced(&[filters.permission.map(|at| at.node)], "`command`", kind);
+        }
+        Some(match kind {
+            "workflow" => Source::WorkflowRun(WorkflowRunSource {
+                workflow: workflow?,
+                conclusions: conclusions.map(BTreeSet::from_iter),
+                branches,
+                events: events.map(BTreeSet::from_iter),
+                forks,
+                reruns,
+            }),
+            "pull_request" => Source::PullRequest(PullRequestSource {
+                actions: actions.map(BTreeSet::from_iter)?,
+                base,
+                draft,
+                forks,
+            }),
+            _ => Source::Command(CommandSource { command: command?, permission, base, draft, forks }),
+        })
+    }
+
+    fn pull_request_action(&mut self, at: &At<Text>) -> Option<PullRequestAction> {
+        let word = self.text(at)?;
+        let action = PullRequestAction::from_word(word);
+        if action.is_none() {
+            let known = PullRequestAction::ALL.map(PullRequestAction::as_str);
+            let message = format!("a rule cannot be about pull requests that are {}", quoted(word));
+            let problem = self.problem("unknown_action", at.node, message, "no action that a rule can name");
+            self.findings.invalid(problem.help(match (word, nearest(word, known)) {
+                ("merged", _) => "write `closed`: what is merged is closed, and `pr.merged` says it".to_owned(),
+                (_, Some(meant)) => format!("did you mean `{meant}`?"),
+                (_, None) => format!("the actions are {}", words(known)),
+            }));
+        }
+        action
+    }
+
+    fn command(&mut self, at: &At<Text>) -> Option<CommandName> {
+        let help = match self.text(at)? {
+            text if text.starts_with('/') => "write it as people will: one word, such as `/test-deploy`".to_owned(),
+            text => match format!("/{text}") {
+                command if command.parse::<CommandName>().is_ok() => format!("did you mean `{command}`?"),
+                _ => "a command starts with `/`, such as `/test-deploy`".to_owned(),
+            },
+        };
+        self.name(at, &help)
+    }
+
+    fn permission(&mut self, at: &At<Text>) -> Option<CommandPermission> {
+        const WORDS: [&str; 3] = ["write", "admin", "author"];
+        let word = self.text(at)?;
+        match word {
+            "write" => return Some(CommandPermission::Write),
+            "admin" => return Some(CommandPermission::Admin),
+            "author" => return Some(CommandPermission::Author),
+            team if team.contains('/') => {
+                let help = "write a team as its address has it: `organisation/team-slug`, in lower case, without `@`";
+                return self.name(at, help).map(CommandPermission::Team);
+            }
+            _ => {}
+        }
+        let message = format!("{} is no permission that can be asked for", quoted(word));
+        let problem = self.problem("invalid_permission", at.node, message, "no permission");
+        self.findings.invalid(problem.help(match (word, nearest(word, WORDS)) {
+            ("maintain", _) => "write `write`: GitHub says it of maintainers too".to_owned(),
+            (_, Some(meant)) => format!("did you mean `{meant}`?"),
+            (_, None) => format!("write one of {}, or a team as `organisation/team`", words(WORDS)),
+        }));
+        None
+    }
+
+    /// The target cannot ask for the members of the source's teams.
+    fn permission_without_team(&mut self, at: &At<Text>) -> Option<CommandPermission> {
+        let permission = self.permission(at)?;
+        if matches!(permission, CommandPermission::Team(_)) {
+            let message = "a team can only be named by the source's own rule";
+            let problem = self.problem("invalid_permission", at.node, message, "a team");
+            self.findings.invalid(problem.help("write `write`, `admin` or `author`; the source's rule names the team"));
+        }
+        Some(permission)
     }
 
     fn conclusion(&mut self, at: &At<Text>) -> Option<Conclusion> {

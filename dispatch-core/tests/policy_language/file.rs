@@ -1,40 +1,6 @@
-//! Every problem that a policy file can have: its code, its place, and what people read.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! A file as such, and rules about runs of workflows.
 
-use dispatch_core::diagnostic::visible;
-use dispatch_core::policy::{Checked, Policy};
-
-fn check(bytes: &[u8]) -> Checked {
-    Policy::check(bytes, &"acme".parse().unwrap(), "dispatching.yml")
-}
-
-/// `code line:column` of every problem, and whether the file still means something.
-fn problems(bytes: &[u8]) -> (String, bool) {
-    let checked = check(bytes);
-    let told = checked.diagnostics.problems.iter().map(|problem| {
-        let marked = bytes.get(problem.span.start..problem.span.end).unwrap_or(b"(outside of the file)");
-        let marked = String::from_utf8_lossy(marked);
-        let marked = marked.lines().next().unwrap_or_default();
-        format!("{} {}:{} {marked}", problem.code, problem.span.line, problem.span.column)
-    });
-    (told.collect::<Vec<_>>().join("; "), checked.policy.is_some())
-}
-
-/// A line for every case: its problems, and whether the file still means something.
-fn told_of(table: Vec<(&str, Vec<u8>)>) -> String {
-    let lines = table.into_iter().map(|(name, bytes)| {
-        let (told, means_something) = problems(&bytes);
-        let end = if means_something { " - and yet a policy" } else { "" };
-        let told: String = visible(&told).chars().take(120).collect();
-        format!("{name}: {told}{end}\n")
-    });
-    lines.collect()
-}
-
-/// What people read about a file.
-fn told(text: &str) -> String {
-    check(text.as_bytes()).diagnostics.render(text)
-}
+use super::{check, problems, told, told_of};
 
 /// A file with one outbound rule: `source` and `target` are inserted as lines of their own.
 fn outbound(source: &str, target: &str) -> String {
@@ -152,7 +118,7 @@ fn hostile_yaml_is_refused_at_its_place() {
 fn a_rule_is_refused_at_the_exact_place() {
     let table: Vec<(&str, Vec<u8>)> = [
         ("an unknown key at the top", "outbuond: []\n".to_owned()),
-        ("an unknown key nowhere near", outbound("pull_request: [opened]", "payload: {}")),
+        ("an unknown key nowhere near", outbound("schedule: daily", "secrets: {}")),
         ("a misspelt key", outbound("brnches: [main]", "input: {}")),
         ("a key of the other side", outbound("repository: api", "accept_inputs: [a]")),
         ("a missing key", "outbound:\n  - source: {}\n    targets: [{}]\n".to_owned()),
@@ -213,7 +179,7 @@ fn a_rule_is_refused_at_the_exact_place() {
     .into();
     insta::assert_snapshot!(told_of(table), @"
     an unknown key at the top: unknown_key 1:1 outbuond
-    an unknown key nowhere near: unknown_key 4:7 pull_request; unknown_key 8:9 payload
+    an unknown key nowhere near: unknown_key 4:7 schedule; unknown_key 8:9 secrets
     a misspelt key: unknown_key 4:7 brnches; unknown_key 8:9 input
     a key of the other side: unknown_key 4:7 repository; unknown_key 8:9 accept_inputs
     a missing key: missing_key 2:13 {}; missing_key 3:15 {}; missing_key 3:15 {}
@@ -248,7 +214,7 @@ fn a_rule_is_refused_at_the_exact_place() {
     a filter: invalid_template 8:22 {{ source.sha | json }}
     a wrong name of an accepted input: invalid_input_name 9:28 'b c'
     a pattern of accepted refs that is empty: invalid_pattern 8:23 ''; unknown_key 9:9 x
-    an unknown variable: unknown_variable 8:27 source.shaa; unknown_variable 8:45 pr.number - and yet a policy
+    an unknown variable: unknown_variable 8:27 source.shaa; variable_without_value 8:45 pr.number - and yet a policy
     an unknown variable behind an escape: unknown_variable 8:32 source.shaa - and yet a policy
     an unknown variable in a block: unknown_variable 11:16 sha - and yet a policy
     an input that is empty: input_never_sent 8:21 '' - and yet a policy
