@@ -2,7 +2,10 @@
 
 use dispatch_core::Timestamp;
 use dispatch_core::decide::Plan;
-use dispatch_core::fact::{Fact, FactBody};
+use dispatch_core::environment::StepEnd;
+use dispatch_core::fact::{EnvironmentChange, Fact, FactBody};
+use dispatch_core::policy::EnvironmentAction;
+use dispatch_core::projection::EnvironmentRow;
 
 /// A fact as one step that people read. Texts may hold what strangers wrote: escape them where they are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +75,39 @@ fn words(body: &FactBody) -> (&'static str, &'static str, Option<String>) {
         }
         FactBody::DispatchCancelled { reason, message } => ("bad", "Cancelled", Some(format!("{reason}: {message}"))),
         FactBody::DispatchFailed { error } => ("bad", "Failed", some(error)),
+        FactBody::EnvironmentChanged { change, environment } => of_environment(change, environment),
         _ => ("quiet", body.cloud_event_type(), None),
     }
+}
+
+fn of_environment(
+    change: &EnvironmentChange,
+    environment: &EnvironmentRow,
+) -> (&'static str, &'static str, Option<String>) {
+    let name = &environment.key.name;
+    let (tone, title, text) = match change {
+        EnvironmentChange::Wanted(EnvironmentAction::Create) => ("calm", "Wanted", format!("environment {name}")),
+        EnvironmentChange::Wanted(EnvironmentAction::Destroy) => {
+            ("calm", "Not wanted", format!("environment {name} is to be destroyed"))
+        }
+        EnvironmentChange::Released(number) => {
+            ("calm", "Released", format!("environment {name} by pull request {number}; others hold it"))
+        }
+        EnvironmentChange::Began(EnvironmentAction::Create) => {
+            ("calm", "Environment", format!("{name} is being created or updated"))
+        }
+        EnvironmentChange::Began(EnvironmentAction::Destroy) => {
+            ("calm", "Environment", format!("{name} is being destroyed"))
+        }
+        EnvironmentChange::Ended(StepEnd::Done) => ("good", "Environment", format!("{name} is {}", environment.state)),
+        EnvironmentChange::Ended(StepEnd::Failed) => ("bad", "Environment", format!("{name}: its run failed")),
+        EnvironmentChange::Ended(StepEnd::Unseen) => {
+            ("bad", "Environment", format!("{name}: no end of its run was seen"))
+        }
+        EnvironmentChange::Ended(StepEnd::NotDone) => ("quiet", "Environment", format!("{name}: nothing was done")),
+        EnvironmentChange::Ended(StepEnd::PutBack) => ("warn", "Environment", format!("{name} waits again")),
+    };
+    (tone, title, Some(text))
 }
 
 fn waits(until: Timestamp, error: &str) -> String {

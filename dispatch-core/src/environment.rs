@@ -1,10 +1,29 @@
 //! Environments of pull requests: what is wanted, and how far it got.
+//!
+//! An environment has one record. It knows who holds it, what is wanted next, and what is being done; everything about it
+//! is decided from that record alone:
+//!
+//! | what happens | what it changes |
+//! |---|---|
+//! | a plan [wishes](Environment::wish) for it to be created | its pull request holds it; the wish waits, and takes the place of one that has not begun |
+//! | a plan wishes for it to be destroyed: its last holder goes | its pull request leaves; the wish waits likewise |
+//! | a pull request goes while others hold it | it is [released](Environment::release), and nothing is to be done |
+//! | a dispatch asks for its [turn](Environment::turn) | nothing: it goes, waits for the action before it, or finds that something newer took its place |
+//! | its call [begins](Environment::begin) | the action is under way; no other one begins |
+//! | the action [ends](Environment::end) | it is there, gone, or not known; the next may begin |
+//!
+//! The newest wish wins, by GitHub's clock: for each pull request the time of its newest wish is kept, and an older one that
+//! comes late changes nothing. Of a wish to create and one to destroy of the same second, the second wins. Wishes of different
+//! pull requests do not outdo each other: whoever is open and wants a shared environment, holds it.
+
+mod change;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::change::{Leaves, NotTaken, StepEnd, Turn};
 use crate::Timestamp;
 use crate::dispatch::DispatchKey;
 use crate::name::{Branch, EnvironmentName, PullRequestNumber, Repository};
@@ -65,19 +84,33 @@ pub struct Environment {
     pub description: EnvironmentDescription,
     /// The pull requests that hold it. It is destroyed when none does.
     pub holders: BTreeSet<PullRequestNumber>,
+    /// The pull requests for which it is to be destroyed, until that was done.
+    #[serde(default)]
+    pub leaving: BTreeSet<PullRequestNumber>,
+    /// When the newest wish of each pull request was wanted, by GitHub's clock: of all that hold it or leave, and of those
+    /// that are gone the newest, [`Environment::MAX_GONE`] at most.
+    #[serde(default)]
+    pub seen: BTreeMap<PullRequestNumber, Timestamp>,
     /// How far it got.
     pub state: EnvironmentState,
+    /// What there was before the action that is under way: [`Live`](EnvironmentState::Live),
+    /// [`Failed`](EnvironmentState::Failed) or [`Destroyed`](EnvironmentState::Destroyed), which is also what never was.
+    pub settled: EnvironmentState,
     /// What is to be done next: the newest wish. It takes the place of an older one that has not begun.
     pub wanted: Option<EnvironmentStep>,
     /// What is being done: one action at a time.
     pub under_way: Option<EnvironmentStep>,
+    /// The newest wish to create it that has begun, by GitHub's clock.
+    #[serde(default)]
+    pub newest_begun: Option<Timestamp>,
     /// Whether the label `keep` was seen: it does not expire.
     pub keep: bool,
     /// When it was wanted first.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// When it changed last: an action was wanted, began or ended. Its `ttl` counts from here.
     pub changed_at: Timestamp,
-    /// How many facts were written about it: the sequence number of the next one.
+    /// The sequence number of the next fact about it. It begins with the time of the first in seconds, so that a record that
+    /// is made anew after its retention does not use a number again.
     pub facts: u32,
 }
 
@@ -110,4 +143,25 @@ pub enum EnvironmentState {
     Destroying,
     /// It is gone.
     Destroyed,
+}
+
+impl EnvironmentState {
+    /// The word for it, as it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Updating => "updating",
+            Self::Live => "live",
+            Self::Failed => "failed",
+            Self::Destroying => "destroying",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+impl std::fmt::Display for EnvironmentState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

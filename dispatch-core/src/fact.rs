@@ -8,15 +8,20 @@ use crate::Timestamp;
 use crate::decide::Plan;
 use crate::delivery::{DeliveryKey, DeliverySummary};
 use crate::dispatch::{DispatchKey, StartedRun};
+use crate::environment::{EnvironmentKey, StepEnd};
 use crate::event::Event;
+use crate::name::PullRequestNumber;
+use crate::policy::EnvironmentAction;
+use crate::projection::EnvironmentRow;
 use crate::reason::Reason;
 
-/// One thing that happened to a delivery or a dispatch. Facts are only ever added.
+/// One thing that happened to a delivery, a dispatch or an environment. Facts are only ever added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
     /// What it is about.
     pub subject: Subject,
-    /// The how-manieth fact about its subject, from 0. Subject and sequence make the fact's id, so that a fact that is
+    /// The how-manieth fact about its subject, from 0; about an environment, from the
+    /// [time of the first](crate::environment::Environment::facts). Subject and sequence make the fact's id, so that a fact that is
     /// written or delivered twice is recognised.
     pub sequence: u32,
     /// When.
@@ -47,6 +52,7 @@ impl Fact {
             "data": {
                 "delivery": self.subject.delivery,
                 "dispatch": self.subject.dispatch,
+                "environment": self.subject.environment,
                 "fact": self.body,
             },
         })
@@ -60,13 +66,37 @@ pub struct Subject {
     pub delivery: DeliveryKey,
     /// The dispatch, for facts about one.
     pub dispatch: Option<DispatchKey>,
+    /// The environment, for facts about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentKey>,
+}
+
+impl Subject {
+    /// The delivery itself.
+    #[must_use]
+    pub fn delivery(delivery: DeliveryKey) -> Self {
+        Self { delivery, dispatch: None, environment: None }
+    }
+
+    /// A dispatch that follows from a delivery.
+    #[must_use]
+    pub fn dispatch(delivery: DeliveryKey, dispatch: DispatchKey) -> Self {
+        Self { delivery, dispatch: Some(dispatch), environment: None }
+    }
+
+    /// An environment that changes because of a delivery.
+    #[must_use]
+    pub fn environment(delivery: DeliveryKey, environment: EnvironmentKey) -> Self {
+        Self { delivery, dispatch: None, environment: Some(environment) }
+    }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.dispatch {
-            None => write!(f, "delivery/{}", self.delivery),
-            Some(dispatch) => write!(f, "dispatch/{dispatch}"),
+        match (&self.environment, &self.dispatch) {
+            (Some(EnvironmentKey { repository, name }), _) => write!(f, "environment/{}:{name}", repository.key()),
+            (None, Some(dispatch)) => write!(f, "dispatch/{dispatch}"),
+            (None, None) => write!(f, "delivery/{}", self.delivery),
         }
     }
 }
@@ -186,6 +216,27 @@ pub enum FactBody {
         /// What went wrong last.
         error: String,
     },
+    /// Something happened to an environment.
+    EnvironmentChanged {
+        /// What.
+        change: EnvironmentChange,
+        /// The environment after that.
+        environment: Box<EnvironmentRow>,
+    },
+}
+
+/// What can happen to an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvironmentChange {
+    /// An action is wanted.
+    Wanted(EnvironmentAction),
+    /// A pull request does not hold it any more, and others do.
+    Released(PullRequestNumber),
+    /// The action begins.
+    Began(EnvironmentAction),
+    /// The action of a dispatch ended, or will never begin.
+    Ended(StepEnd),
 }
 
 impl FactBody {
@@ -210,6 +261,12 @@ impl FactBody {
             Self::DispatchDropped { .. } => "dispatch.dispatch.dropped",
             Self::DispatchCancelled { .. } => "dispatch.dispatch.cancelled",
             Self::DispatchFailed { .. } => "dispatch.dispatch.failed",
+            Self::EnvironmentChanged { change, .. } => match change {
+                EnvironmentChange::Wanted(_) => "dispatch.environment.wanted",
+                EnvironmentChange::Released(_) => "dispatch.environment.released",
+                EnvironmentChange::Began(_) => "dispatch.environment.began",
+                EnvironmentChange::Ended(_) => "dispatch.environment.ended",
+            },
         }
     }
 }

@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | [`DELIVERIES`] | [`EVERYTHING`] | delivery, by the time it was accepted | [`DeliveryRow`] |
 //! | [`PARKED`] | [`EVERYTHING`] | delivery or dispatch that was given up and waits for the operator | [`ParkedRow`] |
+//! | [`ENVIRONMENTS`] | [`EVERYTHING`] | environment, by the time it was wanted first | [`EnvironmentRow`] |
+//! | [`ENVIRONMENTS`] | [`PRESENT`] | environment that is not destroyed | [`EnvironmentRow`] |
 //! | [`JOURNEY`] | [`journey_partition`] of a delivery | fact about it or its dispatches, by time | [`Fact`] |
 //!
 //! Next to the rows there are [`Counter`]s. Every update comes from one fact alone, so that facts may arrive in any order.
@@ -16,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::decide::{Plan, Verdict};
 use crate::delivery::{DeliveryKey, DeliverySummary};
+use crate::environment::{Environment, EnvironmentKey, EnvironmentState};
 use crate::fact::{Fact, FactBody, Subject};
+use crate::name::{PullRequestNumber, Repository};
+use crate::policy::EnvironmentAction;
 use crate::reason::Reason;
 
 /// The view with one row for each delivery, newest first. Its only partition is [`EVERYTHING`].
@@ -26,8 +31,13 @@ pub const DELIVERIES: &str = "deliveries";
 pub const PARKED: &str = "parked";
 /// The view with one row for each fact of a delivery's journey. Its partitions are [`journey_partition`]s.
 pub const JOURNEY: &str = "journey";
+/// The view with one row for each environment, newest first. Its partitions are [`EVERYTHING`] and [`PRESENT`]. A row of an
+/// environment that is not destroyed is kept, however old it is.
+pub const ENVIRONMENTS: &str = "environments";
 /// The partition of a view that has only one.
 pub const EVERYTHING: &str = "all";
+/// The partition of [`ENVIRONMENTS`] with those that are not destroyed.
+pub const PRESENT: &str = "present";
 
 /// The partition of [`JOURNEY`] that holds one delivery's way, from its last fact back to its first.
 #[must_use]
@@ -44,8 +54,9 @@ pub fn project(fact: &Fact) -> Vec<Update> {
         ViewRow::new(DELIVERIES, EVERYTHING.to_owned(), sort, u64::from(fact.sequence), &row).map(Update::Put)
     }));
     updates.extend(parked_update(fact));
+    updates.extend(environment_updates(fact));
     // Where times are equal, what happened to the delivery comes before what happened to its dispatches.
-    let about = u8::from(fact.subject.dispatch.is_some());
+    let about = u8::from(fact.subject.dispatch.is_some() || fact.subject.environment.is_some());
     let sort = format!("{}~{about}~{:010}~{}", sortable(fact.time), fact.sequence, fact.subject);
     updates.extend(ViewRow::new(JOURNEY, journey_partition(&fact.subject.delivery), sort, 0, fact).map(Update::Put));
     updates
@@ -63,6 +74,8 @@ pub enum Update {
     },
     /// Puts a row, unless a row of a higher `revision` is there or was removed.
     Put(ViewRow),
+    /// The same, and retention leaves the row, however old it is, until another takes its place or it is removed.
+    Keep(ViewRow),
     /// Removes a row, unless a row of a higher `revision` is there. What is put later with a lower one does not come back.
     Remove {
         /// The read model.
@@ -141,6 +154,62 @@ pub struct ParkedRow {
     pub error: String,
     /// When.
     pub parked_at: Timestamp,
+}
+
+/// A row of [`ENVIRONMENTS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentRow {
+    /// What it is found by.
+    pub key: EnvironmentKey,
+    /// The repository whose pull requests it is for.
+    pub source: Repository,
+    /// How far it got.
+    pub state: EnvironmentState,
+    /// The pull requests that hold it, the newest [`EnvironmentRow::MAX_HOLDERS`] at most.
+    pub holders: Vec<PullRequestNumber>,
+    /// How many hold it.
+    pub held_by: usize,
+    /// The action under way.
+    pub under_way: Option<EnvironmentAction>,
+    /// The action that waits.
+    pub wanted: Option<EnvironmentAction>,
+    /// The branch that is deployed there.
+    pub deploy: String,
+    /// Where it can be seen.
+    pub url: Option<String>,
+    /// When it expires, as far as is known: a label may keep it.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the label `keep` was seen last.
+    pub keep: bool,
+    /// When it was wanted first.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub changed_at: Timestamp,
+}
+
+impl EnvironmentRow {
+    /// How many holders are named.
+    pub const MAX_HOLDERS: usize = 20;
+
+    /// The row of an environment.
+    #[must_use]
+    pub fn new(environment: &Environment) -> Self {
+        Self {
+            key: environment.key.clone(),
+            source: environment.source.name.clone(),
+            state: environment.state,
+            holders: environment.holders.iter().rev().take(Self::MAX_HOLDERS).copied().collect(),
+            held_by: environment.holders.len(),
+            under_way: environment.under_way.as_ref().map(|step| step.action),
+            wanted: environment.wanted.as_ref().map(|step| step.action),
+            deploy: environment.description.deploy.clone(),
+            url: environment.description.url.clone(),
+            expires_at: environment.expires_at(),
+            keep: environment.keep,
+            created_at: environment.created_at,
+            changed_at: environment.changed_at,
+        }
+    }
 }
 
 /// How far a delivery got, in one word and what belongs to it.
@@ -280,7 +349,8 @@ fn counts(body: &FactBody) -> Vec<(Counter, u64)> {
         | FactBody::DeliveryDropped { .. }
         | FactBody::DispatchRunFound { .. }
         | FactBody::DispatchRetried { .. }
-        | FactBody::DispatchDropped { .. } => Vec::new(),
+        | FactBody::DispatchDropped { .. }
+        | FactBody::EnvironmentChanged { .. } => Vec::new(),
         FactBody::DispatchTriggered { .. } => vec![(Counter::Triggered, 1)],
         FactBody::DispatchPutBack { .. } => vec![(Counter::DispatchPutBack, 1)],
         FactBody::DispatchRefused { .. } => vec![(Counter::Refused, 1)],
@@ -349,7 +419,8 @@ fn delivery_row(fact: &Fact) -> Option<DeliveryRow> {
         | FactBody::DispatchRefused { .. }
         | FactBody::DispatchInDoubt { .. }
         | FactBody::DispatchCancelled { .. }
-        | FactBody::DispatchFailed { .. } => None,
+        | FactBody::DispatchFailed { .. }
+        | FactBody::EnvironmentChanged { .. } => None,
     }
 }
 
@@ -382,6 +453,24 @@ fn parked_update(fact: &Fact) -> Option<Update> {
         }),
         _ => None,
     }
+}
+
+/// What a fact changes in [`ENVIRONMENTS`].
+fn environment_updates(fact: &Fact) -> Vec<Update> {
+    let FactBody::EnvironmentChanged { environment, .. } = &fact.body else { return Vec::new() };
+    let EnvironmentKey { repository, name } = &environment.key;
+    let sort = format!("{}~{}:{name}", sortable(environment.created_at), repository.key());
+    let revision = u64::from(fact.sequence);
+    let row = |partition: &str| {
+        ViewRow::new(ENVIRONMENTS, partition.to_owned(), sort.clone(), revision, environment.as_ref())
+    };
+    let updates = if environment.state == EnvironmentState::Destroyed {
+        let gone = Update::Remove { view: ENVIRONMENTS, partition: PRESENT.to_owned(), sort: sort.clone(), revision };
+        [row(EVERYTHING).map(Update::Put), Some(gone)]
+    } else {
+        [row(EVERYTHING).map(Update::Keep), row(PRESENT).map(Update::Keep)]
+    };
+    updates.into_iter().flatten().collect()
 }
 
 fn parked_sort(parked_at: Timestamp, subject: &Subject) -> String {

@@ -129,7 +129,7 @@ impl Both {
                     0 => FactBody::DispatchFailed { error: sequence.to_string() },
                     _ => FactBody::DispatchRetried { parked_at: Some(parked_at(sequence - 1)) },
                 };
-                let subject = Subject { delivery: dispatch.delivery, dispatch: Some(dispatch.key) };
+                let subject = Subject::dispatch(dispatch.delivery, dispatch.key);
                 Fact { subject, sequence, time: parked_at(sequence), body }
             })
             .collect()

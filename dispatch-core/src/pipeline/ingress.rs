@@ -102,7 +102,7 @@ impl Pipeline {
 
     /// Stores a delivery with its first fact, and what the event proves; false if it is known already.
     async fn store_new(&self, delivery: Delivery, body: FactBody) -> Result<bool, StoreError> {
-        let subject = Subject { delivery: delivery.key.clone(), dispatch: None };
+        let subject = Subject::delivery(delivery.key.clone());
         let fact = Fact { subject, sequence: 0, time: delivery.received_at, body };
         let record = Record::Delivery(Box::new(delivery.clone()));
         let (mut proves, mut conflict) = (true, None);

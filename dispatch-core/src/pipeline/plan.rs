@@ -202,7 +202,7 @@ impl Delivery {
     pub(super) fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
         let sequence = self.facts;
         self.facts += 1;
-        Fact { subject: Subject { delivery: self.key.clone(), dispatch: None }, sequence, time, body }
+        Fact { subject: Subject::delivery(self.key.clone()), sequence, time, body }
     }
 }
 

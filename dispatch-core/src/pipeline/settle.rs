@@ -165,7 +165,7 @@ impl Dispatch {
     pub(super) fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
         let sequence = self.facts;
         self.facts += 1;
-        let subject = Subject { delivery: self.delivery.clone(), dispatch: Some(self.key.clone()) };
+        let subject = Subject::dispatch(self.delivery.clone(), self.key.clone());
         Fact { subject, sequence, time, body }
     }
 }

@@ -211,6 +211,10 @@ impl Inner {
                     let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
                     self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: fact.time });
                 }
+                Update::Keep(row) => {
+                    let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
+                    self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: Timestamp::MAX });
+                }
                 Update::Remove { view, partition, sort, revision } => {
                     self.keep((view.to_owned(), partition, sort), KeptRow { row: None, revision, time: fact.time });
                 }

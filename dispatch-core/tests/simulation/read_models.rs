@@ -96,7 +96,9 @@ fn rows_follow(sim: &Sim, records: &Records, facts: &[Fact]) -> Result<(), Strin
     for update in facts.iter().rev().flat_map(project) {
         let (key, revision, row) = match update {
             Update::Count { .. } => continue,
-            Update::Put(row) => ((row.view.clone(), row.partition.clone(), row.sort.clone()), row.revision, Some(row)),
+            Update::Put(row) | Update::Keep(row) => {
+                ((row.view.clone(), row.partition.clone(), row.sort.clone()), row.revision, Some(row))
+            }
             Update::Remove { view, partition, sort, revision } => ((view.to_owned(), partition, sort), revision, None),
         };
         if expected.get(&key).is_none_or(|(there, _)| *there < revision) {

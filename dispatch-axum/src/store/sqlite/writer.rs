@@ -14,6 +14,9 @@ use super::reader::{record, unavailable};
 /// How many jobs one transaction holds at most: it bounds how long the first of them waits for the last.
 const MAX_GROUP: usize = 512;
 
+/// The time of a row that retention leaves.
+const FOR_GOOD: i64 = i64::MAX;
+
 /// Something to write, and where to answer.
 pub(super) enum Job {
     /// A step.
@@ -190,6 +193,7 @@ pub(super) fn write_step(
                 match update {
                     Update::Count { counter, by } => counted.push((counter, by)),
                     Update::Put(row) => put_row(connection, row, fact.time).map_err(unavailable)?,
+                    Update::Keep(row) => put_row(connection, row, FOR_GOOD).map_err(unavailable)?,
                     Update::Remove { view, partition, sort, revision } => {
                         let (view, partition, sort) = ((*view).to_owned(), partition.clone(), sort.clone());
                         let gone = ViewRow { view, partition, sort, revision: *revision, body: String::new() };

@@ -80,7 +80,7 @@ pub(super) fn delivery(name: &str, n: u64, due: Timestamp) -> Delivery {
 
 pub(super) fn received(delivery: &Delivery) -> Fact {
     Fact {
-        subject: Subject { delivery: delivery.key.clone(), dispatch: None },
+        subject: Subject::delivery(delivery.key.clone()),
         sequence: 0,
         time: delivery.received_at,
         body: FactBody::DeliveryReceived { event: delivery.event.clone() },
@@ -144,7 +144,7 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
 /// A fact about a dispatch.
 pub(super) fn about_dispatch(sequence: u32, time: Timestamp, body: FactBody) -> Fact {
     let dispatch = dispatch("acme/web", 1, NOW);
-    Fact { subject: Subject { delivery: dispatch.delivery, dispatch: Some(dispatch.key) }, sequence, time, body }
+    Fact { subject: Subject::dispatch(dispatch.delivery, dispatch.key), sequence, time, body }
 }
 
 pub(super) fn root_budget() -> RootBudget {

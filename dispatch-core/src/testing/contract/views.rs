@@ -32,7 +32,7 @@ pub(super) async fn rows_are_read_page_by_page(store: &impl StorePort) {
 pub(super) async fn removed_rows_take_no_place_in_a_page(store: &impl StorePort) {
     let fact = |n: u64, sequence, body| {
         let dispatch = dispatch("acme/web", n, NOW);
-        let subject = Subject { delivery: dispatch.delivery, dispatch: Some(dispatch.key) };
+        let subject = Subject::dispatch(dispatch.delivery, dispatch.key);
         Fact { subject, sequence, time: later(NOW, Duration::from_secs(n)), body }
     };
     for n in 0..12 {
