@@ -10,14 +10,17 @@
 //!
 //! | what is checked | reason | known from |
 //! |---|---|---|
-//! | the operator serves the owner, the repository, the workflow | `source_owner_not_allowed`, `source_repo_not_allowlisted`, `source_workflow_not_allowlisted` | event, limits |
-//! | it can be seen whether the commit is a fork's | `source_head_repository_unverifiable` | event |
-//! | the operator accepts the conclusion and the branch | `source_conclusion_not_allowed`, `source_not_default_branch` | event, limits |
-//! | the run has a workflow file of its own repository | `no_rule_matched` | event |
+//! | the operator serves the owner, the repository and, of a run, the workflow | `source_owner_not_allowed`, `source_repo_not_allowlisted`, `source_workflow_not_allowlisted` | event, limits |
+//! | it can be seen whether the commit of a run or a pull request is a fork's | `source_head_repository_unverifiable` | event |
+//! | the operator accepts the conclusion and the branch of a run | `source_conclusion_not_allowed`, `source_not_default_branch` | event, limits |
+//! | a run has a workflow file of its own repository | `no_rule_matched` | event |
 //! | an installation of the App sent the event | `app_not_installed` | event |
 //! | the source's policy file can be used | `app_not_installed`, `repository_identity_changed`, `source_policy_missing`, `source_policy_invalid` | first lookups |
-//! | an outbound rule names the workflow | `no_rule_matched` | source's policy |
-//! | one of them fits the run; else the nearest says why | `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed` | source's policy |
+//! | an outbound rule names the command | `unknown_command` | source's policy |
+//! | a person gave it, with nothing behind it but a commit | `commenter_not_permitted`, `argument_not_accepted` | event |
+//! | GitHub says what the person may do, and that the pull request is open | `commenter_not_permitted`, `pull_request_not_open` | lookups for commands |
+//! | an outbound rule names the workflow, or what happened to the pull request | `no_rule_matched` | source's policy |
+//! | one of them fits; else the nearest says why | `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
 //! | the App itself did not cause it, or it belongs to a chain | `own_event` | event, first lookups |
 //!
 //! Then every target of every rule that fits, in the order of the file:
@@ -29,24 +32,39 @@
 //! | the operator lets it be started | `target_repo_not_allowlisted` | limits |
 //! | of those that got here, it is not one too many | `max_targets_exceeded` | limits |
 //! | the chain has not been there, and may go on | `loop_detected`, `chain_too_deep` | first lookups |
-//! | its inputs have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
+//! | its environment is defined and free, or held by this pull request alone | `environment_not_defined`, `pull_request_not_open`, `environment_name_taken`, `environment_not_held`, `environment_still_held` | source's policy, lookups |
+//! | its inputs or its payload have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
 //! | the ref can be computed | `ref_not_accepted` | event |
 //! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `invalid_target_config` | second lookups |
 //! | **one** inbound target accepts all: source and filters, | `inbound_not_authorized` | target's policy |
 //! | the ref, | `ref_not_accepted` | target's policy |
-//! | the names of the inputs, | `inputs_not_accepted` | target's policy |
+//! | the names of the inputs or properties, | `inputs_not_accepted` | target's policy |
 //! | their values; else the nearest says why | `value_not_accepted` | target's policy |
 //! | the repositories behind both names are those of the first time | `repository_identity_changed` | second lookups |
 //! | a re-run is not older than what was dispatched | `source_run_superseded` | second lookups |
 //! | the source has not used the target too often within the hour | `edge_rate_exceeded` | second lookups, limits |
 //! | what is left of the root's budget covers it: the first targets that got here have it (asked only if something is allowed) | `root_budget_exceeded` | third lookup |
-//! | the commit has been on the branch (asked only if all else agrees; not for accepted forks, and not where GitHub names no branch) | `source_ref_unverified` | last lookup |
+//! | the commit of a run has been on the branch (asked only if all else agrees; not for accepted forks, and not where GitHub names no branch) | `source_ref_unverified` | last lookup |
+//!
+//! A check run that somebody wants again is decided about as the event that it tells of, for its one target, after this:
+//! a person who may write wants it (`commenter_not_permitted`), it is known (`no_rule_matched`), and it is not under way
+//! (`already_under_way`). Whoever wants a command again must be one who may give it.
+//!
+//! # Commands
+//!
+//! GitHub is asked what the commenter may do when the command is decided about; what it does not tell is a no. A command is
+//! about the newest commit only where signed webhooks showed that commit as the head before the comment was written, and none
+//! since. Where that is not known, for forks, and where the rule wants more than `write`, the full commit must stand behind the
+//! command.
 //!
 //! # Filters that are absent
 //!
 //! A rule that says nothing leaves it to the operator: the default branch (any, where the operator does not enforce it), the
 //! operator's conclusions, and the [events that strangers cannot cause](SAFE_EVENTS). Where the outbound rule says more,
 //! an inbound rule that is silent means the default branch only, and success only.
+//!
+//! A rule about pull requests or commands that names no `base` and no `draft` is about all of them; one that names no
+//! `permission` is about people who may write, on either side.
 
 mod again;
 mod budget;

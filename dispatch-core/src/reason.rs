@@ -250,6 +250,12 @@ mod tests {
         Source source_from_fork
         Source source_ref_unverified
         Source source_run_superseded
+        Source pull_request_superseded
+        Source commit_not_confirmed
+        Source argument_not_accepted
+        Source pull_request_not_open
+        Source source_draft_not_matched
+        Source already_under_way
         Source commenter_not_permitted
         Source unknown_command
         Source own_event
@@ -273,6 +279,8 @@ mod tests {
         Target ref_not_accepted
         Target consent_withdrawn
         Target environment_name_taken
+        Source environment_not_defined
+        Source environment_still_held
         Target environment_not_held
         ");
     }
