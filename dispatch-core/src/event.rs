@@ -233,6 +233,12 @@ impl RunStage {
             Self::InProgress => "in_progress",
         }
     }
+
+    /// The stage for GitHub's word, if it is one.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Requested, Self::InProgress].into_iter().find(|stage| stage.as_str() == word)
+    }
 }
 
 /// Something happened to a pull request.

@@ -12,7 +12,7 @@
 
 use std::path::PathBuf;
 
-use dispatch_core::event::{Conclusion, Event, EventKind, Head};
+use dispatch_core::event::{Conclusion, Event, EventKind, Head, PullRequestAction, PullRequestState, RunProgress};
 use dispatch_core::name::RepositoryId;
 use dispatch_core::webhook::{Webhook, WebhookSecrets, parse};
 use serde_json::Value;
@@ -62,25 +62,33 @@ fn every_webhook_is_read_or_ignored_as_it_should_be() {
             (name, action.as_deref()),
             ("installation", Some("deleted" | "suspend")) | ("installation_repositories", Some("removed"))
         );
-        let kept = matches!((name, action.as_deref()), ("workflow_run", Some("completed")) | ("push", None));
+        let read: Value = serde_json::from_slice(&body).unwrap();
+        let kept = match (name, action.as_deref()) {
+            ("workflow_run", Some("completed" | "requested" | "in_progress")) | ("push", None) => true,
+            ("pull_request", Some(action)) => PullRequestAction::from_word(action).is_some(),
+            // None of GitHub's own comments is a command of the right form, but one.
+            ("issue_comment", Some("created")) => {
+                read["issue"]["pull_request"].is_object() && read["comment"]["body"].as_str().unwrap().starts_with('/')
+            }
+            // GitHub's own check runs have no external id of ours.
+            _ => false,
+        };
         match webhook {
             Webhook::Event(event) if kept => {
                 events += 1;
-                check(&event, entry, &serde_json::from_slice(&body).unwrap());
+                check(&event, entry, &read);
             }
             Webhook::AccessLost(lost) if takes_access => {
                 revocations += 1;
-                let body: Value = serde_json::from_slice(&body).unwrap();
-                assert_eq!(Some(lost.installation.0), body["installation"]["id"].as_u64(), "{file}");
-                assert_eq!(Some(lost.account.as_str()), body["installation"]["account"]["login"].as_str(), "{file}");
+                assert_eq!(Some(lost.installation.0), read["installation"]["id"].as_u64(), "{file}");
+                assert_eq!(Some(lost.account.as_str()), read["installation"]["account"]["login"].as_str(), "{file}");
             }
-            Webhook::Ignored { action: read } if !kept && !takes_access => assert_eq!(read, action, "{file}"),
+            Webhook::Ignored { action: ignored } if !kept && !takes_access => assert_eq!(ignored, action, "{file}"),
             other => panic!("{file}: {other:?}"),
         }
         // No body of another event is taken for one of ours.
-        if !matches!(name, "workflow_run" | "push") {
-            assert!(!matches!(parse("workflow_run", &body), Ok(Webhook::Event(_))), "{file} as workflow_run");
-            assert!(!matches!(parse("push", &body), Ok(Webhook::Event(_))), "{file} as push");
+        for event in ["workflow_run", "push", "pull_request", "issue_comment", "check_run"] {
+            assert!(name == event || !matches!(parse(event, &body), Ok(Webhook::Event(_))), "{file} as {event}");
         }
         if !takes_access {
             for event in ["installation", "installation_repositories"] {
@@ -88,7 +96,7 @@ fn every_webhook_is_read_or_ignored_as_it_should_be() {
             }
         }
     }
-    assert!(events >= 20, "only {events} of {} files are events", files.len());
+    assert!(events >= 40, "only {events} of {} files are events", files.len());
     assert!(revocations >= 4, "only {revocations} of {} files take access away", files.len());
 }
 
@@ -116,6 +124,39 @@ fn check(event: &Event, entry: &Value, body: &Value) {
             assert_eq!(push.branch.as_ref().map(|branch| branch.as_str()), branch, "{file}");
             assert_eq!(push.after.is_none(), body["deleted"].as_bool().unwrap(), "{file}");
         }
+        EventKind::RunProgress(RunProgress { id, stage, actor, .. }) => {
+            assert_eq!(Some(stage.as_str()), entry["action"].as_str(), "{file}");
+            assert_eq!(Some(id.0), body["workflow_run"]["id"].as_u64(), "{file}");
+            let login = body["workflow_run"]["actor"]["login"].as_str();
+            assert_eq!(actor.as_ref().map(|actor| actor.as_str()), login, "{file}");
+        }
+        EventKind::PullRequest(pull_request) => {
+            assert_eq!(Some(pull_request.action.as_str()), entry["action"].as_str(), "{file}");
+            check_state(&pull_request.now, &body["pull_request"], event.repository.id, file);
+        }
+        EventKind::Command(command) => {
+            assert_eq!(Some(command.comment.0), body["comment"]["id"].as_u64(), "{file}");
+            assert_eq!(Some(command.pull_request.0), body["issue"]["number"].as_u64(), "{file}");
+            assert_eq!(Some(command.commenter.id.0), body["sender"]["id"].as_u64(), "{file}");
+            assert!(command.commenter.person, "{file}");
+        }
         other => panic!("{file}: {other:?}"),
     }
+}
+
+fn check_state(state: &PullRequestState, raw: &Value, repository: RepositoryId, file: &str) {
+    assert_eq!(Some(state.number.0), raw["number"].as_u64(), "{file}");
+    assert_eq!(Some(if state.open { "open" } else { "closed" }), raw["state"].as_str(), "{file}");
+    assert_eq!((Some(state.merged), Some(state.draft)), (raw["merged"].as_bool(), raw["draft"].as_bool()), "{file}");
+    assert_eq!(Some(state.base_branch.as_str()), raw["base"]["ref"].as_str(), "{file}");
+    assert_eq!(Some(state.head_branch.as_str()), raw["head"]["ref"].as_str(), "{file}");
+    assert_eq!(Some(state.head_sha.as_str()), raw["head"]["sha"].as_str(), "{file}");
+    let head = match raw["head"]["repo"]["id"].as_u64().map(RepositoryId) {
+        None => Head::Unknown,
+        Some(id) if id == repository => Head::SameRepository,
+        Some(id) => Head::Fork(id),
+    };
+    assert_eq!(state.head, head, "{file}");
+    assert_eq!(state.author.map(|author| author.0), raw["user"]["id"].as_u64(), "{file}");
+    assert!(!state.keep, "{file}");
 }

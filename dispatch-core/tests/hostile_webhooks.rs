@@ -1,27 +1,44 @@
 //! Whatever the bytes are, reading them ends with an answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use dispatch_core::event::EventKind;
+use dispatch_core::event::{Event, EventKind};
 use dispatch_core::webhook::{Webhook, WebhookSecrets, parse};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use serde_json::{Value, json};
 
-const EVENTS: [&str; 3] = ["workflow_run", "push", "star"];
+const EVENTS: [&str; 6] = ["workflow_run", "push", "pull_request", "issue_comment", "check_run", "star"];
+const ACTIONS: [&str; 7] = ["completed", "requested", "synchronize", "closed", "created", "rerequested", "edited"];
 
-fn run() -> Value {
+/// Everything that an event of ours has, so that each of them is in it under its own action.
+fn everything(action: &str) -> Value {
+    let account = json!({ "id": 7, "login": "octocat", "type": "User" });
     json!({
-        "action": "completed",
+        "action": action,
         "workflow_run": {
             "id": 1, "run_number": 7, "run_attempt": 2, "path": ".github/workflows/ci.yml", "conclusion": "success",
             "event": "push", "head_branch": "main", "head_sha": "3484a3fb816e0859fd6e1cea078d76385ff50625",
             "head_repository": { "id": 11 }, "html_url": "https://github.com/acme/api/actions/runs/1",
             "run_started_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:05:06Z",
         },
+        "pull_request": {
+            "number": 7, "state": "open", "merged": false, "draft": false, "updated_at": 1_767_323_106,
+            "base": { "ref": "main" }, "user": account, "labels": [{ "name": "keep" }],
+            "head": { "ref": "b", "sha": "3484a3fb816e0859fd6e1cea078d76385ff50625", "repo": { "id": 12 } },
+        },
+        "issue": { "number": 7, "pull_request": {} },
+        "comment": {
+            "id": 1, "body": "/deploy 3484a3fb816e0859fd6e1cea078d76385ff50625", "user": account,
+            "created_at": "2026-01-02T03:04:05Z", "performed_via_github_app": null,
+        },
+        "check_run": {
+            "id": 1, "external_id": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "app": { "slug": "dispatch" }, "check_suite": { "updated_at": "2026-01-02T03:04:05Z" },
+        },
         "ref": "refs/heads/main", "after": "3484a3fb816e0859fd6e1cea078d76385ff50625", "forced": false,
         "commits": [{ "added": ["a"], "removed": [], "modified": ["dispatching.yml"] }],
         "repository": { "id": 11, "full_name": "acme/api", "default_branch": "main", "private": true },
-        "installation": { "id": 5 }, "sender": { "login": "octocat" },
+        "installation": { "id": 5 }, "sender": account,
     })
 }
 
@@ -72,8 +89,12 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_with_anything_anywhere_gets_an_answer(place in any::<prop::sample::Index>(), value in any_json()) {
-        let mut body = run();
+    fn a_payload_with_anything_anywhere_gets_an_answer(
+        action in prop::sample::select(&ACTIONS[..]),
+        place in any::<prop::sample::Index>(),
+        value in any_json(),
+    ) {
+        let mut body = everything(action);
         let mut all = Vec::new();
         places(&body, "", &mut all);
         *body.pointer_mut(place.get(&all).as_str()).unwrap() = value;
@@ -84,11 +105,12 @@ proptest! {
                     // What is kept can be stored and read back.
                     let stored = serde_json::to_string(&read).unwrap();
                     prop_assert_eq!(&*read, &serde_json::from_str(&stored).unwrap());
+                    prop_assert_eq!(read.identity(), serde_json::from_str::<Event>(&stored).unwrap().identity());
                     if let EventKind::WorkflowRun(run) = &read.kind {
                         prop_assert!(run.url.chars().count() <= 1_024 && run.event.len() <= 100);
                     }
                 }
-                Ok(Webhook::AccessLost(lost)) => prop_assert!(false, "a run takes no access away: {lost:?}"),
+                Ok(Webhook::AccessLost(lost)) => prop_assert!(false, "it takes no access away: {lost:?}"),
                 Ok(Webhook::Ignored { action }) => prop_assert!(action.is_none_or(|action| action.chars().count() <= 100)),
                 Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
             }
@@ -97,11 +119,33 @@ proptest! {
 }
 
 #[test]
+fn each_event_is_read_under_its_own_name_and_action_and_no_other() {
+    for action in ACTIONS {
+        let body = everything(action).to_string();
+        let read = EVENTS.map(|event| match parse(event, body.as_bytes()) {
+            Ok(Webhook::Event(read)) => Some((read.kind.name(), read.kind.action())),
+            _ => None,
+        });
+        let expected = EVENTS.map(|event| match (event, action) {
+            ("push", _) => Some(("push", None)),
+            ("workflow_run", "completed" | "requested")
+            | ("pull_request", "synchronize" | "closed")
+            | ("issue_comment", "created")
+            | ("check_run", "rerequested") => Some((event, Some(action))),
+            _ => None,
+        });
+        assert_eq!(read, expected, "{action}");
+    }
+}
+
+#[test]
 fn deep_and_long_bodies_get_an_answer() {
     let deep = "[".repeat(100_000);
     let commits = format!(r#"{{"commits":[{}{{}}]}}"#, "{},".repeat(100_000));
+    let labels = format!(r#"{{"pull_request":{{"labels":[{}{{}}]}}}}"#, "{},".repeat(100_000));
     let skipped = format!(r#"{{"x":{}{},"action":"created"}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    for body in [deep.clone(), format!(r#"{{"action":{deep}"#), format!(r#"{{"workflow_run":{deep}"#), commits] {
+    for body in [deep.clone(), format!(r#"{{"action":{deep}"#), format!(r#"{{"workflow_run":{deep}"#), commits, labels]
+    {
         for event in EVENTS {
             assert!(!matches!(parse(event, body.as_bytes()), Ok(Webhook::Event(_))));
         }

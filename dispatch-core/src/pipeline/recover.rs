@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::Pipeline;
 use crate::Timestamp;
-use crate::event::EventKind;
+use crate::event::PullRequestAction;
 use crate::name::DeliveryId;
 use crate::ports::delivery_log::{DeliveryAttempt, DeliveryLogPort};
 use crate::ports::github::GitHubError;
@@ -140,8 +140,8 @@ fn agrees(record: &Record, attempt: &DeliveryAttempt) -> bool {
     let (event, action) = (attempt.event.as_str(), attempt.action.as_deref());
     match record {
         Record::Delivery(delivery) => {
-            let stored_action = matches!(delivery.event.kind, EventKind::WorkflowRun(_)).then_some("completed");
-            let same_event = event == delivery.event.kind.name() && action == stored_action;
+            let kind = &delivery.event.kind;
+            let same_event = event == kind.name() && action == kind.action();
             same_event && attempt.repository == Some(delivery.event.repository.id)
         }
         Record::Revocation(revocation) => match &revocation.lost.extent {
@@ -152,15 +152,21 @@ fn agrees(record: &Record, attempt: &DeliveryAttempt) -> bool {
     }
 }
 
-/// Whether a webhook is one that is stored, so that it can be found not to be.
+/// Whether a webhook is stored whatever its body says, so that it can be found not to be.
+///
+/// Of a comment, of a check run that is wanted again and of a run that goes on, the log does not tell whether the body made
+/// it one that is stored: most are not, and asking for those would never end. What is lost with the store that had
+/// them stays lost: they are wanted for minutes, and a backup is older.
 fn means_something(attempt: &DeliveryAttempt) -> bool {
-    matches!(
-        (attempt.event.as_str(), attempt.action.as_deref()),
-        ("push", None)
-            | ("workflow_run", Some("completed"))
-            | ("installation", Some("deleted" | "suspend"))
-            | ("installation_repositories", Some("removed"))
-    )
+    let action = attempt.action.as_deref();
+    match attempt.event.as_str() {
+        "push" => action.is_none(),
+        "workflow_run" => action == Some("completed"),
+        "pull_request" => action.and_then(PullRequestAction::from_word).is_some(),
+        "installation" => matches!(action, Some("deleted" | "suspend")),
+        "installation_repositories" => action == Some("removed"),
+        _ => false,
+    }
 }
 
 /// One look: what is known, and what came out so far.

@@ -14,6 +14,7 @@ use dispatch_core::recovery::{RecoverOptions, RecoverOutcome, Recovery};
 use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::OutgoingWebhook;
 use futures_util::FutureExt;
+use serde_json::json;
 
 use crate::house::{House, web};
 
@@ -525,10 +526,22 @@ fn comparing_does_not_ask_for_what_is_never_stored() {
         action: Some(action.to_owned()),
         ..run.clone()
     };
-    for (event, action) in [("workflow_run", "requested"), ("check_run", "created"), ("installation", "created")] {
+    for (event, action) in [
+        ("workflow_run", "requested"),
+        ("workflow_run", "in_progress"),
+        ("check_run", "created"),
+        ("check_run", "rerequested"),
+        ("issue_comment", "created"),
+        ("issue_comment", "edited"),
+        ("pull_request", "labeled"),
+        ("installation", "created"),
+    ] {
         recovering.house.world().record_delivery(about(event, action), Some(202), "", 0.1);
     }
     assert_eq!(recovering.look(COMPARE).asked, 0);
+    recovering.house.world().record_delivery(about("pull_request", "closed"), Some(202), "", 0.1);
+    assert_eq!(recovering.look(COMPARE).asked, 1);
+    recovering.redelivered();
     let suspended = about("installation", "suspend");
     recovering.house.world().record_delivery(suspended.clone(), Some(202), "", 0.1);
     assert_eq!(recovering.look(COMPARE).asked, 1);
@@ -536,4 +549,44 @@ fn comparing_does_not_ask_for_what_is_never_stored() {
     recovering.house.world().record_delivery(suspended, Some(202), "", 0.1);
     recovering.house.advance(MINUTE);
     assert_eq!((recovering.recover().missing, recovering.redelivered()), (0, 1));
+}
+
+/// A comment on a pull request where a run was.
+fn comment(text: &str, delivery: &str, run: &OutgoingWebhook) -> OutgoingWebhook {
+    let account = json!({ "id": 7, "login": "octocat", "type": "User" });
+    let body = json!({
+        "action": "created",
+        "issue": { "number": 1, "pull_request": {} },
+        "comment": { "id": 1, "body": text, "user": account, "created_at": "2026-01-01T00:00:00Z" },
+        "repository": {
+            "id": run.repository.unwrap(), "full_name": "octo-org/api", "default_branch": "main", "private": false,
+        },
+        "sender": account,
+    });
+    OutgoingWebhook {
+        delivery: delivery.parse().unwrap(),
+        event: "issue_comment".to_owned(),
+        action: Some("created".to_owned()),
+        body: body.to_string().into_bytes(),
+        ..run.clone()
+    }
+}
+
+#[test]
+fn a_lost_comment_is_asked_for_until_it_arrived_whether_it_is_a_command_or_not() {
+    let recovering = Recovering::new();
+    recovering.house.complete_run();
+    let run = recovering.house.world().take_webhooks().remove(0);
+    for (text, delivery, stored) in [("/deploy", "a-command", 1), ("nice", "no-command", 0)] {
+        let lost = comment(text, delivery, &run);
+        recovering.house.world().record_delivery(lost.clone(), None, "failed to connect to host", 10.0);
+        assert_eq!(recovering.recover().asked, 1, "{text}");
+        recovering.deliver();
+        recovering.house.advance(MINUTE);
+        assert_eq!(recovering.recover().missing, 0, "{text}");
+        assert_eq!(recovering.redelivered(), 1, "{text}");
+        let deliveries = recovering.house.store.deliveries(&lost.delivery).now_or_never().unwrap().unwrap();
+        assert_eq!(deliveries.len(), stored, "{text}");
+    }
+    assert_eq!(recovering.look(COMPARE).asked, 0);
 }
