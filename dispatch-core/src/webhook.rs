@@ -135,7 +135,7 @@ fn any(body: &str) -> Result<Webhook, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::sample::{problem, run_body, with, without};
     use super::*;
