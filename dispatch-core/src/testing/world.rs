@@ -45,7 +45,7 @@ mod webhook;
 mod workflow;
 
 pub use access::{Access, AppIdentity, Installation, MintRequest, MintedToken, Permissions};
-pub use check::{CheckOutput, CheckRun, CheckRunChange};
+pub use check::{Annotation, CheckOutput, CheckRun, CheckRunChange};
 pub use comment::{Comment, Reaction};
 pub use content::{CompareStatus, Comparison, Contents, Written};
 pub use effect::{Effect, StartedDispatch, Unasserted};

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod checks;
 mod comments;
 mod people;
 mod pull_requests;
+mod runs;
 mod webhooks;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,16 @@ pub(super) fn workflow(world: &mut World, call: &Call) -> Result<Answer, ApiErro
     Ok(Answer::json(200, &world.json_workflow(state(world, &repository)?, file, workflow)))
 }
 
+/// `GET /repos/{owner}/{repo}/actions/workflows`
+pub(super) fn workflows(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
+    let repository = call.repository()?;
+    let found = world.workflows(call.token()?, &repository)?;
+    let state = state(world, &repository)?;
+    let (page, link) = call.page(world, &found);
+    let page: Vec<Value> = page.iter().map(|(file, workflow)| world.json_workflow(state, file, workflow)).collect();
+    Ok(Answer::json(200, &json!({ "total_count": found.len(), "workflows": page })).link(link))
+}
+
 #[derive(Deserialize)]
 struct WorkflowDispatch {
     #[serde(rename = "ref")]

@@ -65,6 +65,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/contents/{*path}", get(api(contents::read)).put(api(contents::write)))
         .route("/compare/{*basehead}", get(api(contents::compare)))
         .route("/collaborators/{username}/permission", get(api(people::permission)))
+        .route("/actions/workflows", get(api(actions::workflows)))
         .route("/actions/workflows/{workflow}", get(api(actions::workflow)))
         .route("/actions/workflows/{workflow}/dispatches", post(api(actions::workflow_dispatch)))
         .route("/actions/runs", get(api(actions::runs)))
@@ -78,7 +79,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/pulls", get(api(pulls::list)))
         .route("/pulls/{number}", get(api(pulls::one)))
         .route("/check-runs", post(api(checks::create)))
-        .route("/check-runs/{check}", patch(api(checks::update)));
+        .route("/check-runs/{check}", patch(api(checks::update)))
+        .route("/check-runs/{check}/annotations", get(api(checks::annotations)))
+        .route("/commits/{commit}/check-runs", get(api(checks::list)));
     Router::new()
         .route("/app", get(api(auth::app)))
         .route("/app/installations", get(api(auth::installations)))

@@ -166,6 +166,8 @@ async fn every_answer_is_as_github_describes_it() {
     let done = json!({ "conclusion": "success", "output": { "title": "t", "summary": "s" } });
     let path = format!("{web}/check-runs/{}", check["id"]);
     expect("PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", false, &path, Some(done), 200).await;
+    let wrong = json!({ "output": { "title": "t", "summary": "x".repeat(65_536) } });
+    expect("PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", false, &path, Some(wrong), 422).await;
 
     let (pull, closed) = {
         let mut world = emulator.world();

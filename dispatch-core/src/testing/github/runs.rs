@@ -10,6 +10,8 @@ use crate::testing::world::{Access, Caller, Exchange, Run, World};
 
 /// Pages that are read at most, as the client does.
 const PAGES: usize = 10;
+/// The most of a title that is kept, as the client does.
+const TITLE_LIMIT: usize = 200;
 
 impl WorldGitHub {
     pub(super) fn list_runs(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
@@ -49,7 +51,7 @@ fn listed(world: &World, run: &Run) -> ListedRun {
     ListedRun {
         run: StartedRun { id: run.id, url: world.run_page(run) },
         workflow: WorkflowFile::from_run_path(&run.path, &run.repository),
-        title: String::new(),
+        title: world.run_title(run).chars().take(TITLE_LIMIT).collect(),
         event: run.event.clone(),
         head_branch: run.head_branch.parse().ok(),
         actor: run.actor.parse().ok(),

@@ -1,8 +1,10 @@
 //! Check runs.
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
 
-use super::{Access, ApiError, Effect, World};
+use serde::{Deserialize, Serialize};
+
+use super::{Access, ApiError, Effect, World, WorldError};
 use crate::Timestamp;
 use crate::name::{CommitSha, Repository, RepositoryId};
 
@@ -31,8 +33,8 @@ pub struct CheckRun {
     pub summary: Option<String>,
     /// The text of its output.
     pub text: Option<String>,
-    /// How many annotations it has.
-    pub annotations: usize,
+    /// Its annotations, in the order in which they came.
+    pub annotations: Vec<Annotation>,
     /// When it started.
     pub started_at: Timestamp,
     /// When it ended.
@@ -69,13 +71,32 @@ pub struct CheckOutput {
     pub text: Option<String>,
     /// Its annotations: added to those that are there.
     #[serde(default)]
-    pub annotations: Vec<serde_json::Value>,
+    pub annotations: Vec<Annotation>,
+}
+
+/// What a check run says about lines of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// Its first line, from 1.
+    pub start_line: u32,
+    /// Its last line.
+    pub end_line: u32,
+    /// `notice`, `warning` or `failure`.
+    pub annotation_level: String,
+    /// One line.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What is wrong.
+    pub message: String,
 }
 
 /// Characters of a summary and of a text (REST API description).
 const MAX_OUTPUT: usize = 65_535;
 /// Annotations in one request (REST API description).
 const MAX_ANNOTATIONS: usize = 50;
+const LEVELS: [&str; 3] = ["notice", "warning", "failure"];
 const STATUSES: [&str; 3] = ["queued", "in_progress", "completed"];
 /// `stale` is GitHub's own to give.
 const CONCLUSIONS: [&str; 7] =
@@ -111,7 +132,7 @@ impl World {
             title: None,
             summary: None,
             text: None,
-            annotations: 0,
+            annotations: Vec::new(),
             started_at: self.now(),
             completed_at: None,
         };
@@ -132,6 +153,54 @@ impl World {
         let id = self.authorize(token, repository, &[("checks", Access::Write)])?;
         let check = self.checks.get(&check).filter(|check| check.repository == id).cloned();
         self.store_check_run(repository, check.ok_or_else(ApiError::not_found)?, change)
+    }
+
+    /// The check runs of a commit, newest first (`GET /repos/{owner}/{repo}/commits/{ref}/check-runs`). `name`: None for any.
+    /// `latest`: only the newest of each name, which is GitHub's default.
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn check_runs_of(
+        &self,
+        token: &str,
+        repository: &Repository,
+        commit: &str,
+        name: Option<&str>,
+        latest: bool,
+    ) -> Result<Vec<&CheckRun>, ApiError> {
+        let id = self.authorize(token, repository, &[("checks", Access::Read)])?;
+        let sha = self.revision(id, commit);
+        let sha = sha.ok_or_else(|| ApiError::unprocessable(format!("No commit found for SHA: {commit}")))?;
+        let mut seen = BTreeSet::new();
+        let wanted = |check: &&CheckRun| {
+            check.repository == id && check.head_sha == sha && name.is_none_or(|name| check.name == name)
+        };
+        let found = self.checks.values().rev().filter(wanted);
+        Ok(found.filter(|check| !latest || seen.insert(&check.name)).collect())
+    }
+
+    /// A check run's annotations (`GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn annotations(&self, token: &str, repository: &Repository, check: u64) -> Result<&[Annotation], ApiError> {
+        let id = self.authorize(token, repository, &[("checks", Access::Read)])?;
+        let check = self.checks.get(&check).filter(|check| check.repository == id);
+        check.map(|check| check.annotations.as_slice()).ok_or_else(ApiError::not_found)
+    }
+
+    /// Lets somebody press "Re-run" at a check run, which sends `check_run` `rerequested`. The check run itself stays as it is
+    /// ("Rerequest a check run").
+    ///
+    /// # Errors
+    /// There is no such repository or check run.
+    pub fn rerequest_check(&mut self, repository: &Repository, check: u64, login: &str) -> Result<(), WorldError> {
+        let id = self.repository_id(repository)?;
+        let known = self.checks.get(&check).filter(|check| check.repository == id).cloned();
+        let known = known.ok_or_else(|| WorldError(format!("`{repository}` has no check run {check}")))?;
+        self.note_user(login);
+        self.send_check_run(&known, "rerequested", login);
+        Ok(())
     }
 
     /// Every check run, by id.
@@ -163,7 +232,7 @@ impl World {
             check.title = output.title.or(check.title);
             check.summary = Some(output.summary);
             check.text = output.text.or(check.text);
-            check.annotations += output.annotations.len();
+            check.annotations.extend(output.annotations);
         }
         self.checks.insert(check.id, check.clone());
         self.effects.push(Effect::CheckRun { repository: repository.clone(), id: check.id });
@@ -186,7 +255,8 @@ fn refuse_outside_limits(change: &CheckRunChange) -> Result<(), ApiError> {
     if output.text.as_ref().is_some_and(|text| text.chars().count() > MAX_OUTPUT) {
         return invalid("text");
     }
-    if output.annotations.len() > MAX_ANNOTATIONS {
+    let level = |annotation: &Annotation| LEVELS.contains(&annotation.annotation_level.as_str());
+    if output.annotations.len() > MAX_ANNOTATIONS || !output.annotations.iter().all(level) {
         return invalid("annotations");
     }
     Ok(())

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::workflow::WorkflowText;
-use super::{Access, ApiError, Effect, RunStatus, StartedDispatch, WorkflowState, World};
+use super::{Access, ApiError, Effect, Run, RunStatus, StartedDispatch, WorkflowState, World};
 use crate::name::{CommitSha, Repository, RepositoryId, RunId};
 use crate::request::WorkflowDispatch;
 
@@ -40,11 +40,10 @@ impl World {
         let text = self.workflow_text(id, &file, &sha).unwrap_or_default();
         accept_inputs(&text, inputs)?;
 
+        let title = text.run_title(&json!({ "inputs": inputs, "github": { "event": { "inputs": inputs } } }));
         let run = self.new_run(id, &file, "workflow_dispatch", &head_branch, sha).map_err(|_| ApiError::not_found())?;
-        let run_id = run.id;
-        let actor = self.app.bot();
-        self.runs.insert(run_id, super::Run { actor, inputs: inputs.clone(), status: RunStatus::Queued, ..run });
-        self.unfinished_runs.insert(run_id);
+        let run_id =
+            self.queue_run(Run { title: Some(title.unwrap_or(run.name.clone())), inputs: inputs.clone(), ..run });
         self.effects.push(Effect::Dispatch(StartedDispatch {
             repository: repository.clone(),
             workflow: file,
@@ -56,8 +55,16 @@ impl World {
         Ok(run_id)
     }
 
-    /// Makes a `repository_dispatch` event (`POST /repos/{owner}/{repo}/dispatches`) and sends its webhook. No workflow
-    /// has to listen to it, and no run is told.
+    /// A run of the App begins to wait.
+    fn queue_run(&mut self, run: Run) -> RunId {
+        let id = run.id;
+        self.runs.insert(id, Run { actor: self.app.bot(), status: RunStatus::Queued, ..run });
+        self.unfinished_runs.insert(id);
+        id
+    }
+
+    /// Makes a `repository_dispatch` event (`POST /repos/{owner}/{repo}/dispatches`) and sends its webhook. It starts every
+    /// workflow of the default branch that listens to it; none has to, and no run is told in the answer.
     ///
     /// # Errors
     /// GitHub's refusals.
@@ -81,9 +88,29 @@ impl World {
             return Err(invalid("\"client_payload\" is too large."));
         }
         self.send_repository_dispatch(id, event_type, &client_payload);
+        self.start_listeners(id, event_type, &client_payload);
         let (repository, event_type) = (repository.clone(), event_type.to_owned());
         self.effects.push(Effect::RepositoryDispatch { repository, event_type, client_payload });
         Ok(())
+    }
+
+    fn start_listeners(&mut self, id: RepositoryId, event_type: &str, payload: &Value) {
+        let Some(sha) = self.default_head(id) else { return };
+        let Ok(state) = self.state(id) else { return };
+        let branch = state.default_branch.clone();
+        let event = json!({ "action": event_type, "branch": branch, "client_payload": payload });
+        let context = json!({ "github": { "event": event, "event_name": "repository_dispatch" } });
+        let active = state.workflows.iter().filter(|(_, workflow)| workflow.state == WorkflowState::Active);
+        let listening = active.filter_map(|(file, _)| {
+            let text = self.workflow_text(id, file, &sha).filter(|text| text.listens_to(event_type))?;
+            // What the event is called, unless the workflow says otherwise.
+            Some((file.clone(), text.run_title(&context).unwrap_or_else(|| event_type.to_owned())))
+        });
+        for (file, title) in listening.collect::<Vec<_>>() {
+            let Ok(run) = self.new_run(id, &file, "repository_dispatch", &branch, sha.clone()) else { continue };
+            let run = self.queue_run(Run { title: Some(title), ..run });
+            self.send_workflow_run(run, "requested");
+        }
     }
 
     /// The short name and the commit of a branch or a tag; of two with the same name, the branch.

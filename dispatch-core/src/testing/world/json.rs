@@ -1,5 +1,6 @@
 //! The world's things as GitHub writes them: the same objects in webhooks and in answers of the API.
 
+mod check;
 mod content;
 mod issue;
 mod pull_request;

@@ -25,6 +25,8 @@ pub struct Run {
     pub workflow_id: u64,
     /// The workflow's name.
     pub name: String,
+    /// What it is called in lists (`display_title`); None: by its commit's message.
+    pub title: Option<String>,
     /// Its path, as GitHub would write it.
     pub path: String,
     /// The number of the run among the runs of its workflow.
@@ -207,6 +209,36 @@ impl World {
         runs
     }
 
+    /// Moves one run by one step, and sends the webhook of it.
+    ///
+    /// # Errors
+    /// There is no such run, or it has ended.
+    pub fn progress_run(&mut self, run: RunId) -> Result<(), WorldError> {
+        self.check_unfinished(run)?;
+        self.progress(run);
+        Ok(())
+    }
+
+    /// Ends one run, however far it is, and sends `workflow_run` `completed`.
+    ///
+    /// # Errors
+    /// There is no such run, or it has ended.
+    pub fn finish_run(&mut self, id: RunId, conclusion: Conclusion) -> Result<(), WorldError> {
+        self.check_unfinished(id)?;
+        let now = self.now();
+        if let Some(run) = self.runs.get_mut(&id) {
+            (run.status, run.conclusion, run.updated_at) = (RunStatus::Completed, Some(conclusion), now);
+        }
+        self.unfinished_runs.remove(&id);
+        self.send_workflow_run(id, "completed");
+        Ok(())
+    }
+
+    fn check_unfinished(&self, run: RunId) -> Result<(), WorldError> {
+        let unfinished = self.unfinished_runs.contains(&run);
+        unfinished.then_some(()).ok_or_else(|| WorldError(format!("there is no run {run} that has not ended")))
+    }
+
     /// Moves the runs whose time has come at this pace.
     pub fn progress_due(&mut self, pace: Pace) {
         let due = |run: &RunId| self.due(*run, pace).is_some_and(|due| due <= self.now());
@@ -270,6 +302,7 @@ impl World {
             workflow: file.to_owned(),
             workflow_id: workflow.id,
             name: workflow.name.clone(),
+            title: None,
             path: format!("{}{file}", WorkflowFile::FOLDER),
             number: workflow.runs,
             attempt: 1,

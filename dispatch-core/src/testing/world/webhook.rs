@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ApiError, World, object_id};
+use super::{Access, ApiError, World, object_id};
 use crate::Timestamp;
 use crate::name::{DeliveryId, InstallationId, RepositoryId};
 
@@ -90,12 +90,13 @@ impl World {
         Ok(())
     }
 
-    /// Sends a webhook about a repository, if an installation that is not suspended covers it and may see such things.
+    /// Sends a webhook about a repository, if an installation that is not suspended covers it and may hear of such things.
     pub(super) fn send_about(&mut self, repository: RepositoryId, event: &str, mut body: Value) {
         let Some(installation) = self.installation_of(repository) else { return };
-        let mut seen_with = seen_with(event).iter();
-        let may_see = seen_with.any(|wanted| installation.permissions.contains_key(*wanted));
-        if installation.suspended_at.is_some() || !may_see {
+        let action = body.get("action").and_then(Value::as_str);
+        let granted = |name: &str| installation.permissions.get(name).copied();
+        let may_hear = heard_with(event, action).iter().any(|(name, wanted)| granted(name) >= Some(*wanted));
+        if installation.suspended_at.is_some() || !may_hear {
             return;
         }
         let id = installation.id;
@@ -127,14 +128,15 @@ impl World {
 }
 
 /// The permissions of which one is enough to hear of an event ("Webhook events and payloads").
-fn seen_with(event: &str) -> &'static [&'static str] {
-    match event {
-        "workflow_run" => &["actions"],
-        "check_run" => &["checks"],
-        "pull_request" => &["pull_requests"],
-        "issue_comment" => &["issues", "pull_requests"],
-        "push" | "repository_dispatch" => &["contents"],
-        _ => &["metadata"],
+fn heard_with(event: &str, action: Option<&str>) -> &'static [(&'static str, Access)] {
+    match (event, action) {
+        ("workflow_run", _) => &[("actions", Access::Read)],
+        ("check_run", Some("rerequested" | "requested_action")) => &[("checks", Access::Write)],
+        ("check_run", _) => &[("checks", Access::Read)],
+        ("pull_request", _) => &[("pull_requests", Access::Read)],
+        ("issue_comment", _) => &[("issues", Access::Read), ("pull_requests", Access::Read)],
+        ("push" | "repository_dispatch", _) => &[("contents", Access::Read)],
+        _ => &[("metadata", Access::Read)],
     }
 }
 

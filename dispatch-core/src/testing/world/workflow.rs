@@ -44,6 +44,10 @@ pub(super) struct WorkflowText {
     pub(super) name: Option<String>,
     pub(super) triggers: BTreeSet<String>,
     pub(super) inputs: BTreeMap<String, Input>,
+    /// The title of its runs, as it is written.
+    pub(super) run_name: Option<String>,
+    /// The types of `repository_dispatch` that it listens to; None: every type.
+    event_types: Option<BTreeSet<String>>,
 }
 
 /// A declared input.
@@ -69,9 +73,38 @@ impl WorkflowText {
             }
             _ => (BTreeSet::new(), None),
         };
+        let types = document.get("on").and_then(|on| on.get("repository_dispatch")?.get("types"));
+        let event_types = types.map(|types| match types {
+            Value::Sequence(types) => types.iter().filter_map(text).collect(),
+            one => text(one).into_iter().collect(),
+        });
+        let run_name = document.get("run-name").and_then(text);
         let declared = dispatch.and_then(|dispatch| dispatch.get("inputs")).and_then(Value::as_mapping);
         let inputs = declared.into_iter().flatten().filter_map(|(name, input)| Some((text(name)?, Input::read(input))));
-        Self { name, triggers, inputs: inputs.collect() }
+        Self { name, triggers, inputs: inputs.collect(), run_name, event_types }
+    }
+
+    /// Whether a `repository_dispatch` of this type starts it.
+    pub(super) fn listens_to(&self, event_type: &str) -> bool {
+        self.triggers.contains("repository_dispatch")
+            && self.event_types.as_ref().is_none_or(|types| types.contains(event_type))
+    }
+
+    /// The title of a run: `run-name` with its `${{ … }}`, each a path into `context` such as `github.event.action`, or
+    /// nothing where there is no such value. None: the workflow sets no title.
+    pub(super) fn run_title(&self, context: &serde_json::Value) -> Option<String> {
+        let mut rest = self.run_name.as_deref()?;
+        let mut title = String::new();
+        while let Some((before, (path, after))) =
+            rest.split_once("${{").and_then(|(before, after)| Some((before, after.split_once("}}")?)))
+        {
+            let value = path.trim().split('.').try_fold(context, |value, name| value.get(name));
+            title.push_str(before);
+            title.push_str(&value.map_or_else(String::new, crate::request::as_text));
+            rest = after;
+        }
+        title.push_str(rest);
+        Some(title)
     }
 }
 
@@ -124,6 +157,20 @@ impl World {
     ) -> Result<(&str, &Workflow), ApiError> {
         let id = self.authorize(token, repository, &[("actions", Access::Read)])?;
         self.find_workflow(id, workflow)
+    }
+
+    /// The workflows on the default branch, with their file names (`GET /repos/{owner}/{repo}/actions/workflows`).
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn workflows(&self, token: &str, repository: &Repository) -> Result<Vec<(&str, &Workflow)>, ApiError> {
+        let id = self.authorize(token, repository, &[("actions", Access::Read)])?;
+        let commit = self.default_head(id).and_then(|head| self.commit_of(id, &head));
+        let there = |file: &str| {
+            commit.is_some_and(|commit| commit.files.contains_key(&format!("{}{file}", WorkflowFile::FOLDER)))
+        };
+        let known = self.state(id)?.workflows.iter().map(|(file, workflow)| (file.as_str(), workflow));
+        Ok(known.filter(|(file, _)| there(file)).collect())
     }
 
     pub(super) fn find_workflow(&self, id: RepositoryId, workflow: &str) -> Result<(&str, &Workflow), ApiError> {

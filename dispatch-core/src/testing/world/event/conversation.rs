@@ -1,9 +1,9 @@
-//! The webhooks of pull requests and of comments.
+//! The webhooks of pull requests, of comments and of check runs.
 
 use serde_json::{Value, json};
 
 use super::super::json::with;
-use super::super::{Comment, World};
+use super::super::{CheckRun, Comment, World};
 use crate::name::RepositoryId;
 
 impl World {
@@ -39,5 +39,14 @@ impl World {
         let body = with(json!({ "action": action, "issue": issue, "comment": comment }), more);
         let body = self.about(state, sender, body);
         self.send_about(repository, "issue_comment", body);
+    }
+
+    /// Sends `check_run`.
+    pub(in super::super) fn send_check_run(&mut self, check: &CheckRun, action: &str, sender: &str) {
+        let Some(state) = self.repositories.get(&check.repository) else { return };
+        let json = self.json_check_run(state, check);
+        let check_run = with(json, json!({ "check_suite": self.json_check_suite(state, check) }));
+        let body = self.about(state, sender, json!({ "action": action, "check_run": check_run }));
+        self.send_about(check.repository, "check_run", body);
     }
 }

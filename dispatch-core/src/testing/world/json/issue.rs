@@ -1,8 +1,8 @@
-//! Issues, comments and check runs.
+//! Issues, comments and reactions.
 
 use serde_json::{Map, Value, json};
 
-use super::super::{CheckRun, Comment, Issue, Reaction, RepositoryState, World};
+use super::super::{Comment, Issue, Reaction, RepositoryState, World};
 use super::{node_id, time, with};
 
 impl World {
@@ -102,37 +102,6 @@ impl World {
             "user": self.json_user(&reaction.user),
             "content": reaction.content,
             "created_at": time(reaction.created_at),
-        })
-    }
-
-    /// A check run.
-    #[must_use]
-    pub fn json_check_run(&self, state: &RepositoryState, check: &CheckRun) -> Value {
-        let url = format!("{}/repos/{}/check-runs/{}", self.api_url, state.name, check.id);
-        let page = format!("{}/{}/runs/{}", self.html_url, state.name, check.id);
-        json!({
-            "id": check.id,
-            "node_id": node_id("CheckRun", check.id),
-            "head_sha": check.head_sha,
-            "external_id": check.external_id.as_deref().unwrap_or(""),
-            "url": url,
-            "html_url": page,
-            "details_url": check.details_url.as_deref().unwrap_or(&page),
-            "status": check.status,
-            "conclusion": check.conclusion,
-            "started_at": time(check.started_at),
-            "completed_at": check.completed_at.map(time),
-            "output": {
-                "title": check.title,
-                "summary": check.summary,
-                "text": check.text,
-                "annotations_count": check.annotations,
-                "annotations_url": format!("{url}/annotations"),
-            },
-            "name": check.name,
-            "check_suite": { "id": check.id + 1 },
-            "app": self.json_app(),
-            "pull_requests": [],
         })
     }
 }

@@ -37,6 +37,14 @@ impl World {
         format!("{}/{}/actions/runs/{}", self.html_url, run.repository, run.id)
     }
 
+    /// What a run is called in lists.
+    #[must_use]
+    pub fn run_title<'a>(&'a self, run: &'a Run) -> &'a str {
+        let commit = self.repositories.get(&run.repository_id).and_then(|state| state.commits.get(&run.head_sha));
+        let by_commit = || commit.map_or(run.name.as_str(), |commit| commit.message.as_str());
+        run.title.as_deref().unwrap_or_else(by_commit)
+    }
+
     /// A run.
     #[must_use]
     pub fn json_run(&self, run: &Run) -> Value {
@@ -54,7 +62,7 @@ impl World {
             "head_branch": run.head_branch,
             "head_sha": run.head_sha,
             "path": run.path,
-            "display_title": commit.map_or(run.name.as_str(), |commit| commit.message.as_str()),
+            "display_title": self.run_title(run),
             "run_number": run.number,
             "event": run.event,
             "status": run.status,
