@@ -2,8 +2,10 @@
 
 use super::known::{Known, Lookup};
 use super::plan::{Decision, Plan};
+use crate::chain::Place;
 use crate::event::EventIdentity;
 use crate::guardrail::Guardrails;
+use crate::name::Repository;
 use crate::quote::quote;
 use crate::reason::Reason;
 
@@ -15,6 +17,22 @@ pub(super) fn keep_budget(mut plan: Plan, known: &Known) -> Result<Plan, Lookup>
     let allowed = plan.decisions.iter_mut().filter(|decision| decision.allowed().is_some());
     allowed.skip(usize::try_from(left).unwrap_or(usize::MAX)).for_each(Decision::deny_over_budget);
     Ok(plan)
+}
+
+impl Guardrails {
+    /// The hourly brake: why a source may not use a target once more. It ends the loops that no chain shows, such as those
+    /// that go through pushes.
+    pub(crate) fn too_often(&self, source: &Repository, target: &Place, uses: u32) -> Option<String> {
+        let most = self.max_edge_rate.value;
+        (usize::try_from(uses).unwrap_or(usize::MAX) >= most).then(|| {
+            format!(
+                "{} has started {} of {} {uses} times within the hour, and DISPATCH_MAX_EDGE_RATE is {most}",
+                quote(source),
+                quote(&target.start),
+                quote(&target.repository),
+            )
+        })
+    }
 }
 
 impl Plan {

@@ -241,9 +241,12 @@ impl Entry<'_> {
             let consent = Consent { case, source, target, request, environment, identity, edge, newest };
             let line = |line| RuleLocation { repository: repository.clone(), path, line };
             match consent.find(policy) {
-                Ok(accepted) => match too_often(case, &self.place, uses) {
+                Ok(accepted) => match case.guardrails.too_often(case.repository(), &self.place, uses) {
                     None => Ok((identity, line(accepted.line))),
-                    Some(denied) => Err(Denied { inbound_rule: Some(line(accepted.line)), ..denied }),
+                    Some(message) => Err(Denied {
+                        inbound_rule: Some(line(accepted.line)),
+                        ..denied(Reason::EdgeRateExceeded, message)
+                    }),
                 },
                 Err(gap) => Err(Denied { inbound_rule: gap.line.map(line), ..denied(gap.reason, gap.message) }),
             }
@@ -270,22 +273,6 @@ impl Entry<'_> {
     fn report(&self) -> BTreeSet<Channel> {
         self.target.report.clone().unwrap_or_else(|| Channel::default_for(self.source))
     }
-}
-
-/// The hourly brake: it ends the loops that no chain shows, such as those that go through pushes.
-fn too_often(case: &Case<'_>, place: &Place, uses: u32) -> Option<Denied> {
-    let most = case.guardrails.max_edge_rate.value;
-    (usize::try_from(uses).unwrap_or(usize::MAX) >= most).then(|| {
-        denied(
-            Reason::EdgeRateExceeded,
-            format!(
-                "{} has started {} of {} {uses} times within the hour, and DISPATCH_MAX_EDGE_RATE is {most}",
-                quote(case.repository()),
-                quote(&place.start),
-                quote(&place.repository),
-            ),
-        )
-    })
 }
 
 fn usable_policy<'a>(place: &Place, answer: &'a PolicyAnswer) -> Result<(Identity, PolicyPath, &'a Policy), Denied> {

@@ -12,7 +12,6 @@ use crate::ledger::{Ledger, OpenCall};
 use crate::ports::GitHubError;
 use crate::ports::github::RepositoryRef;
 use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, Write};
-use crate::quote::quote;
 use crate::reason::Reason;
 use crate::request::DispatchRequest;
 use crate::retry::later;
@@ -120,14 +119,8 @@ impl Pipeline {
 
     /// What keeps a call from beginning now: too many of its target are open, or its source has used it too often.
     fn held_up(&self, dispatch: &Dispatch, ledger: &Ledger, now: Timestamp) -> Option<Step> {
-        let (uses, most) = (ledger.uses_by(&dispatch.source.name, now), self.guardrails.max_edge_rate.value);
-        if usize::try_from(uses).is_ok_and(|uses| uses >= most) {
-            let message = format!(
-                "{} has started {} of {} {uses} times within the hour, and DISPATCH_MAX_EDGE_RATE is {most}",
-                quote(&dispatch.source.name),
-                quote(&dispatch.key.target.start),
-                quote(&dispatch.key.target.repository),
-            );
+        let uses = ledger.uses_by(&dispatch.source.name, now);
+        if let Some(message) = self.guardrails.too_often(&dispatch.source.name, &dispatch.key.target, uses) {
             return Some(Step::To(DispatchState::Cancelled { reason: Reason::EdgeRateExceeded, message }));
         }
         let open = ledger.open_calls();
