@@ -66,6 +66,17 @@ impl App {
         Ok(Self { transport, budgets, id, keys, signed: Mutex::default(), description: OnceCell::new() })
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u64 {
+        self.id.0
+    }
+
+    /// Its login, which marks what it wrote.
+    pub(crate) async fn login(&self) -> Result<&Login, GitHubError> {
+        let login = self.describe().await?.login.as_ref();
+        login.ok_or_else(|| unavailable("GitHub does not tell the App's slug"))
+    }
+
     /// Makes one call. Where GitHub refuses the key (401), it has done nothing, and the other key has its turn.
     pub(crate) async fn call(
         &self,
@@ -172,6 +183,14 @@ pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(answer: &'a Answer) -> Result
         Body::Cut(_) | Body::Broken(_) => None,
     };
     parsed.ok_or_else(|| answer::unreadable(answer))
+}
+
+/// Reads what GitHub says of something that it made just now. It was made also where that cannot be read.
+pub(crate) fn created<'a, T: serde::Deserialize<'a>>(answer: &'a Answer) -> Result<T, GitHubError> {
+    parse(answer).map_err(|error| match error {
+        GitHubError::Unavailable(why) => GitHubError::InDoubt(why),
+        error => error,
+    })
 }
 
 pub(crate) fn unavailable(error: &str) -> GitHubError {

@@ -1,25 +1,20 @@
-//! [`GitHub`]: the port's methods, and the one way in which all of them call.
+//! [`GitHub`]: how it is reached, and the one way in which all calls to repositories are made.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use dispatch_core::Timestamp;
-use dispatch_core::dispatch::StartedRun;
-use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
+use dispatch_core::name::{Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::PullRequestPort;
-use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryLogPort};
-use dispatch_core::ports::github::{Budget, FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
-use dispatch_core::ports::issues::{IssueChange, IssuePort};
-use dispatch_core::request::DispatchRequest;
+use dispatch_core::ports::github::{FileVersion, GitHubError, RepositoryRef};
 use http::{Method, StatusCode, Uri};
 use secrecy::SecretString;
+use serde::Serialize;
 
 use crate::answer::{self, Effect};
-use crate::app::{App, AppDescription};
+use crate::app::{App, AppDescription, unavailable};
 use crate::budget::{self, Budgets, Payer};
 use crate::path::ApiPath;
 use crate::permission::Permission;
@@ -33,7 +28,7 @@ pub struct GitHub {
     transport: Arc<Transport>,
     pub(crate) app: Arc<App>,
     tokens: Tokens,
-    budgets: Arc<Budgets>,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 /// How to reach GitHub, and as whom.
@@ -155,6 +150,21 @@ impl GitHub {
         Ok((token, answer))
     }
 
+    /// Makes one call to a repository that is known to exist.
+    pub(crate) async fn ask(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+        let (_, answer) = self.call(call).await.map_err(|error| error.into_error(call.repository))?;
+        Ok(answer)
+    }
+
+    /// Makes one call to a repository that is known to exist, and takes nothing but a success for an answer.
+    pub(crate) async fn succeed(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+        let answer = self.ask(call).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(answer::failure(&answer, call.effect, Timestamp::now()))
+    }
+
     pub(crate) async fn evict(&self, token: &Token) {
         self.tokens.evict(token).await;
     }
@@ -182,6 +192,46 @@ pub(crate) struct Call<'a> {
     pub(crate) limit: usize,
 }
 
+impl<'a> Call<'a> {
+    /// A call that reads, of an answer of at most `limit` bytes.
+    pub(crate) fn read(repository: &'a RepositoryRef, permission: Permission, path: ApiPath, limit: usize) -> Self {
+        Self {
+            repository: &repository.name,
+            id: Some(repository.id),
+            permission,
+            effect: Effect::Read,
+            method: Method::GET,
+            path,
+            body: None,
+            known: None,
+            not_after: None,
+            limit,
+        }
+    }
+
+    /// A call that writes.
+    pub(crate) fn write(
+        repository: &'a RepositoryRef,
+        permission: Permission,
+        method: Method,
+        path: ApiPath,
+        body: &impl Serialize,
+    ) -> Result<Self, GitHubError> {
+        let body = serde_json::to_vec(body).map_err(|error| unavailable(&error.to_string()))?;
+        let call = Self::read(repository, permission, path, WRITTEN_LIMIT);
+        Ok(Self { effect: Effect::Write, method, body: Some(body), ..call })
+    }
+
+    /// The same call, sent at this time at the latest.
+    pub(crate) fn not_after(self, latest: Timestamp) -> Self {
+        Self { not_after: Some(latest), ..self }
+    }
+}
+
+/// GitHub answers a write with what was written: at most a text of 65,536 characters, each of at most 6 bytes of JSON, and
+/// some KiB around it.
+const WRITTEN_LIMIT: usize = 512 * 1024;
+
 /// Why a call has no answer of its own.
 #[derive(Debug, Clone)]
 pub(crate) enum CallError {
@@ -202,98 +252,6 @@ impl CallError {
             Self::GitHub(error) => error,
         }
     }
-}
-
-impl PullRequestPort for GitHub {}
-
-#[async_trait]
-impl GitHubPort for GitHub {
-    async fn read_file(
-        &self,
-        repository: &Repository,
-        id: Option<RepositoryId>,
-        path: PolicyPath,
-        known: Option<&FileVersion>,
-    ) -> Result<FileRead, GitHubError> {
-        let read = self.read(repository, id, path, known).await;
-        read.inspect_err(|error| tell("read_file", repository, error))
-    }
-
-    async fn commit_on_branch(
-        &self,
-        repository: &RepositoryRef,
-        branch: &Branch,
-        sha: &CommitSha,
-    ) -> Result<bool, GitHubError> {
-        let compared = self.compare(repository, branch, sha).await;
-        compared.inspect_err(|error| tell("commit_on_branch", &repository.name, error))
-    }
-
-    async fn dispatch(
-        &self,
-        repository: &RepositoryRef,
-        request: &DispatchRequest,
-        not_after: Timestamp,
-    ) -> Result<Option<StartedRun>, GitHubError> {
-        let started = self.start(repository, request, not_after).await;
-        started.inspect_err(|error| tell("dispatch", &repository.name, error))
-    }
-
-    async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
-        let listed = self.list_runs(repository, since).await;
-        listed.inspect_err(|error| tell("runs_since", &repository.name, error))
-    }
-
-    fn budgets(&self) -> Vec<Budget> {
-        self.budgets.snapshot()
-    }
-}
-
-#[async_trait]
-impl IssuePort for GitHub {
-    async fn find_issue(&self, repository: &RepositoryRef, marker: &str) -> Result<Option<u64>, GitHubError> {
-        let found = self.search_issues(repository, marker).await;
-        found.inspect_err(|error| tell("find_issue", &repository.name, error))
-    }
-
-    async fn create_issue(
-        &self,
-        repository: &RepositoryRef,
-        title: &str,
-        body: &str,
-        not_after: Timestamp,
-    ) -> Result<u64, GitHubError> {
-        let created = self.open_issue(repository, title, body, not_after).await;
-        created.inspect_err(|error| tell("create_issue", &repository.name, error))
-    }
-
-    async fn update_issue(
-        &self,
-        repository: &RepositoryRef,
-        number: u64,
-        change: IssueChange<'_>,
-    ) -> Result<(), GitHubError> {
-        let updated = self.change_issue(repository, number, change).await;
-        updated.inspect_err(|error| tell("update_issue", &repository.name, error))
-    }
-}
-
-#[async_trait]
-impl DeliveryLogPort for GitHub {
-    async fn attempts(&self, cursor: Option<&str>) -> Result<AttemptPage, GitHubError> {
-        let listed = self.app.attempts(cursor).await;
-        listed.inspect_err(|error| tracing::warn!(operation = "attempts", %error, "a call to GitHub failed"))
-    }
-
-    async fn redeliver(&self, attempt: u64) -> Result<(), GitHubError> {
-        let asked = self.app.redeliver(attempt).await;
-        asked.inspect_err(|error| tracing::warn!(operation = "redeliver", attempt, %error, "a call to GitHub failed"))
-    }
-}
-
-/// Logs a failed call to a repository.
-fn tell(operation: &str, repository: &Repository, error: &GitHubError) {
-    tracing::warn!(operation, %repository, %error, "a call to GitHub failed");
 }
 
 impl fmt::Debug for GitHub {

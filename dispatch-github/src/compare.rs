@@ -3,13 +3,13 @@
 use dispatch_core::Timestamp;
 use dispatch_core::name::{Branch, CommitSha};
 use dispatch_core::ports::github::{GitHubError, RepositoryRef};
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use crate::answer::{self, Effect};
+use crate::app::parse;
 use crate::client::{Call, GitHub};
 use crate::path::ApiPath;
 use crate::permission::Permission;
-use crate::transport::Body;
 use crate::wire::{Comparison, ComparisonStatus};
 
 /// The answer holds at most three commits with their messages, and no files: see [`ApiPath::compare`].
@@ -23,30 +23,14 @@ impl GitHub {
         sha: &CommitSha,
     ) -> Result<bool, GitHubError> {
         let Some(path) = ApiPath::compare(&repository.name, branch, sha) else { return Ok(false) };
-        let call = Call {
-            repository: &repository.name,
-            id: Some(repository.id),
-            permission: Permission::ContentsRead,
-            effect: Effect::Read,
-            method: Method::GET,
-            path,
-            body: None,
-            known: None,
-            not_after: None,
-            limit: BODY_LIMIT,
-        };
-        let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;
+        let answer = self.ask(&Call::read(repository, Permission::ContentsRead, path, BODY_LIMIT)).await?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(false),
             _ => return Err(answer::failure(&answer, Effect::Read, Timestamp::now())),
         }
-        let comparison = match &answer.body {
-            Body::Whole(bytes) => serde_json::from_slice::<Comparison>(bytes).ok(),
-            Body::Cut(_) | Body::Broken(_) => None,
-        };
         // Seen from the branch, a commit that is on it is behind its head, or is its head.
-        match comparison.ok_or_else(|| answer::unreadable(&answer))?.status {
+        match parse::<Comparison>(&answer)?.status {
             ComparisonStatus::Behind | ComparisonStatus::Identical => Ok(true),
             ComparisonStatus::Ahead | ComparisonStatus::Diverged => Ok(false),
         }

@@ -3,10 +3,11 @@
 use dispatch_core::Timestamp;
 use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryAttempt};
 use dispatch_core::ports::github::GitHubError;
-use http::{HeaderMap, Method, header::LINK};
+use http::{HeaderMap, Method};
 
 use crate::answer::{self, Effect, escape};
 use crate::app::{self, App, parse, unavailable};
+use crate::link;
 use crate::path::ApiPath;
 use crate::wire;
 
@@ -58,12 +59,8 @@ fn attempt(attempt: wire::Attempt) -> DeliveryAttempt {
 /// The cursor of the next page: the only thing that is taken from a `Link` header. A next page that cannot be asked for is
 /// an error, because whoever reads must not believe that this was all.
 fn next(headers: &HeaderMap) -> Result<Option<String>, GitHubError> {
-    let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok()).flat_map(|link| link.split(','));
-    let Some(link) = links.map(str::trim).find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
-    let url = link.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(url, _)| url);
-    let query = url.and_then(|url| url.split_once('?')).map(|(_, query)| query);
-    let cursor = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("cursor="));
-    let cursor = cursor.map(|cursor| percent_encoding::percent_decode_str(cursor).decode_utf8_lossy().into_owned());
+    let Some(query) = link::query(headers, "next") else { return Ok(None) };
+    let cursor = link::parameter(query, "cursor");
     match cursor {
         Some(cursor) if valid(&cursor) => Ok(Some(cursor)),
         _ => Err(unavailable("the next page of the delivery log cannot be asked for")),
@@ -77,6 +74,8 @@ fn valid(cursor: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::LINK;
+
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one call with an effect.
+//! The calls that start something.
 
 use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
@@ -6,15 +6,11 @@ use dispatch_core::ports::github::{GitHubError, RepositoryRef};
 use dispatch_core::request::DispatchRequest;
 use http::Method;
 
-use crate::answer::{self, Effect};
 use crate::client::{Call, GitHub};
 use crate::path::ApiPath;
 use crate::permission::Permission;
 use crate::transport::{Answer, Body};
 use crate::wire::{RunDetails, page};
-
-/// GitHub's answer is a few hundred bytes.
-const BODY_LIMIT: usize = 64 * 1024;
 
 impl GitHub {
     pub(crate) async fn start(
@@ -29,26 +25,18 @@ impl GitHub {
                 ApiPath::workflow_dispatches(&repository.name, request.workflow()),
                 request.body(),
             ),
+            DispatchRequest::Event(request) => {
+                (Permission::ContentsWrite, ApiPath::dispatches(&repository.name), request.body())
+            }
             other => return Err(unsupported(other)),
         };
-        let body = serde_json::to_vec(&body).map_err(|error| GitHubError::Unavailable(error.to_string()))?;
-        let call = Call {
-            repository: &repository.name,
-            id: Some(repository.id),
-            permission,
-            effect: Effect::Write,
-            method: Method::POST,
-            path,
-            body: Some(body),
-            known: None,
-            not_after: Some(not_after),
-            limit: BODY_LIMIT,
-        };
-        let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;
-        if answer.status.is_success() {
-            return Ok(started(&answer));
-        }
-        Err(answer::failure(&answer, Effect::Write, Timestamp::now()))
+        let call = Call::write(repository, permission, Method::POST, path, &body)?.not_after(not_after);
+        let answer = self.succeed(&call).await?;
+        Ok(match request {
+            DispatchRequest::Workflow(_) => started(&answer),
+            // GitHub names no run: there may be any number of them, also none.
+            _ => None,
+        })
     }
 }
 

@@ -4,31 +4,38 @@
 //! rate limit; a call that writes is sent once, and its answer is read strictly: done, refused, not now, or in doubt.
 //! Requests go to the configured API and nowhere else: redirects, `Link` headers and URLs in answers are never followed.
 //!
-//! 1. [`client`]: [`GitHub`], its options, and the ports' methods, in `read`, `compare`, `dispatch`, `runs`, `issues` and
-//!    `delivery_log`.
+//! 1. [`client`]: [`GitHub`] and its options; `ports`: the ports' methods. What does them is in `read`, `compare`, `dispatch`,
+//!    `runs`, `issues`, `delivery_log`, `pull_requests`, `workflows`, `checks` and `comments`.
 //! 2. `app`: the App, which signs for itself; `token`: installation and token; `permission`: what a token may do.
 //! 3. `budget`: how much may be sent, so that GitHub does not have to refuse.
-//! 4. `transport`: one request, one answer; `path`: the only places where requests go; `wire`: what is read of answers.
+//! 4. `transport`: one request, one answer; `path`: the only places where requests go; `link`: other pages of a
+//!    list; `wire`: what is read of answers.
 //! 5. `answer`: what an answer that is no success means.
 //! 6. With feature `emulator`, `emulator` is GitHub behind real HTTP, for tests and for the demo.
 
 mod answer;
 mod app;
 mod budget;
+mod checks;
 pub mod client;
+mod comments;
 mod compare;
 mod delivery_log;
 mod dispatch;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod issues;
+mod link;
 mod path;
 mod permission;
+mod ports;
+mod pull_requests;
 mod read;
 mod runs;
 mod token;
 mod transport;
 mod wire;
+mod workflows;
 
 pub use app::AppDescription;
 pub use client::{GitHub, GitHubOptions, GitHubOptionsError};

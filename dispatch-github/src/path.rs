@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use dispatch_core::name::{Branch, CommitSha, InstallationId, Login, Repository, WorkflowFile};
+use dispatch_core::name::{
+    Branch, CheckRunId, CommentId, CommitSha, InstallationId, Login, PullRequestNumber, Repository, TeamName,
+    WorkflowFile,
+};
 use dispatch_core::policy::PolicyPath;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
@@ -38,6 +41,16 @@ impl ApiPath {
         Self(format!("{}/contents/{path}", repo(repository)))
     }
 
+    /// "Get repository content", at a commit.
+    pub(crate) fn contents_at(repository: &Repository, path: PolicyPath, commit: &CommitSha) -> Self {
+        Self(format!("{}/contents/{path}?ref={commit}", repo(repository)))
+    }
+
+    /// "Get repository content" of a workflow's file, on the default branch.
+    pub(crate) fn workflow_file(repository: &Repository, workflow: &WorkflowFile) -> Self {
+        Self(format!("{}/contents/.github/workflows/{}", repo(repository), segment(workflow.as_str())))
+    }
+
     /// "Compare two commits", the branch as base. `refs/heads/` keeps a tag of the same name from winning. The second page
     /// of one commit each lists no files and at most one commit: only the comparison itself is wanted.
     ///
@@ -55,6 +68,16 @@ impl ApiPath {
     /// "Create a workflow dispatch event", the workflow by its file name.
     pub(crate) fn workflow_dispatches(repository: &Repository, workflow: &WorkflowFile) -> Self {
         Self(format!("{}/actions/workflows/{}/dispatches", repo(repository), segment(workflow.as_str())))
+    }
+
+    /// "Create a repository dispatch event"
+    pub(crate) fn dispatches(repository: &Repository) -> Self {
+        Self(format!("{}/dispatches", repo(repository)))
+    }
+
+    /// "List repository workflows", the first page of them.
+    pub(crate) fn workflows(repository: &Repository) -> Self {
+        Self(format!("{}/actions/workflows?per_page={PER_PAGE}", repo(repository)))
     }
 
     /// "List workflow runs for a repository", one page of them, counted from 1. Without any filter.
@@ -76,6 +99,60 @@ impl ApiPath {
     /// "Update an issue"
     pub(crate) fn issue(repository: &Repository, number: u64) -> Self {
         Self(format!("{}/issues/{number}", repo(repository)))
+    }
+
+    /// "Get a pull request"
+    pub(crate) fn pull_request(repository: &Repository, number: PullRequestNumber) -> Self {
+        Self(format!("{}/pulls/{number}", repo(repository)))
+    }
+
+    /// "Get repository permissions for a user"
+    pub(crate) fn permission(repository: &Repository, login: &Login) -> Self {
+        Self(format!("{}/collaborators/{}/permission", repo(repository), segment(login.as_str())))
+    }
+
+    /// "Get team membership for a user"
+    pub(crate) fn membership(team: &TeamName, login: &Login) -> Self {
+        let (organisation, slug) = (segment(team.organisation().as_str()), segment(team.slug()));
+        Self(format!("/orgs/{organisation}/teams/{slug}/memberships/{}", segment(login.as_str())))
+    }
+
+    /// "List issue comments" of a pull request, oldest first, one page of them, counted from 1.
+    pub(crate) fn comments_page(repository: &Repository, number: PullRequestNumber, page: usize) -> Self {
+        Self(format!("{}/issues/{number}/comments?per_page={PER_PAGE}&page={page}", repo(repository)))
+    }
+
+    /// "Create an issue comment" on a pull request
+    pub(crate) fn comments(repository: &Repository, number: PullRequestNumber) -> Self {
+        Self(format!("{}/issues/{number}/comments", repo(repository)))
+    }
+
+    /// "Update an issue comment"
+    pub(crate) fn comment(repository: &Repository, id: CommentId) -> Self {
+        Self(format!("{}/issues/comments/{id}", repo(repository)))
+    }
+
+    /// "Create reaction for an issue comment"
+    pub(crate) fn reactions(repository: &Repository, id: CommentId) -> Self {
+        Self(format!("{}/issues/comments/{id}/reactions", repo(repository)))
+    }
+
+    /// "List check runs for a Git reference": all of one App with one name, not only the latest, one page of them, counted
+    /// from 1.
+    pub(crate) fn check_runs_of(repository: &Repository, sha: &CommitSha, name: &str, app: u64, page: usize) -> Self {
+        let name = segment(name);
+        let query = format!("check_name={name}&app_id={app}&filter=all&per_page={PER_PAGE}&page={page}");
+        Self(format!("{}/commits/{sha}/check-runs?{query}", repo(repository)))
+    }
+
+    /// "Create a check run"
+    pub(crate) fn check_runs(repository: &Repository) -> Self {
+        Self(format!("{}/check-runs", repo(repository)))
+    }
+
+    /// "Update a check run"
+    pub(crate) fn check_run(repository: &Repository, id: CheckRunId) -> Self {
+        Self(format!("{}/check-runs/{id}", repo(repository)))
     }
 
     /// "List deliveries for an app webhook"
@@ -121,6 +198,29 @@ mod tests {
         ] {
             let path = ApiPath::workflow_dispatches(&repository(), &file.parse().unwrap());
             assert_eq!(path.0, format!("/repos/acme/app/actions/workflows/{encoded}/dispatches"));
+        }
+    }
+
+    #[test]
+    fn names_that_people_choose_stay_one_segment_or_one_value() {
+        let (login, sha) =
+            ("dispatch[bot]".parse().unwrap(), "0123456789012345678901234567890123456789".parse().unwrap());
+        let team = "acme/release-managers".parse().unwrap();
+        let checks = ApiPath::check_runs_of(&repository(), &sha, "dispatch / infra / a&app_id=1#", 7, 2);
+        for (path, expected) in [
+            (ApiPath::permission(&repository(), &login), "/repos/acme/app/collaborators/dispatch%5Bbot%5D/permission"),
+            (ApiPath::membership(&team, &login), "/orgs/acme/teams/release-managers/memberships/dispatch%5Bbot%5D"),
+            (
+                ApiPath::workflow_file(&repository(), &"my flow (1).yml".parse().unwrap()),
+                "/repos/acme/app/contents/.github/workflows/my%20flow%20%281%29.yml",
+            ),
+            (
+                checks,
+                "/repos/acme/app/commits/0123456789012345678901234567890123456789/check-runs\
+                 ?check_name=dispatch%20%2F%20infra%20%2F%20a%26app_id%3D1%23&app_id=7&filter=all&per_page=100&page=2",
+            ),
+        ] {
+            assert_eq!(path.0, expected);
         }
     }
 

@@ -9,21 +9,39 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub(crate) enum Permission {
     /// Files and comparisons of commits.
     ContentsRead,
-    /// Workflow runs.
+    /// Making events (`repository_dispatch`).
+    ContentsWrite,
+    /// Workflows and their runs.
     ActionsRead,
     /// Starting workflows.
     ActionsWrite,
     /// Issues.
     IssuesWrite,
+    /// Pull requests.
+    PullRequestsRead,
+    /// Comments on pull requests, and reactions to them.
+    PullRequestsWrite,
+    /// Check runs.
+    ChecksWrite,
+    /// What a person may do in a repository.
+    MetadataRead,
+    /// The members of an organisation's teams: a permission of the organisation, not of a repository.
+    MembersRead,
 }
 
 impl Permission {
     fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::ContentsRead => ("contents", "read"),
+            Self::ContentsWrite => ("contents", "write"),
             Self::ActionsRead => ("actions", "read"),
             Self::ActionsWrite => ("actions", "write"),
             Self::IssuesWrite => ("issues", "write"),
+            Self::PullRequestsRead => ("pull_requests", "read"),
+            Self::PullRequestsWrite => ("pull_requests", "write"),
+            Self::ChecksWrite => ("checks", "write"),
+            Self::MetadataRead => ("metadata", "read"),
+            Self::MembersRead => ("members", "read"),
         }
     }
 }

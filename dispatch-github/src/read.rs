@@ -21,7 +21,7 @@ use crate::wire;
 
 /// GitHub gives the content of files up to 1 MB: as base64 with a line break, escaped, after each 60 characters, and with
 /// a few KiB around it.
-const BODY_LIMIT: usize = 1_500_000;
+pub(crate) const BODY_LIMIT: usize = 1_500_000;
 /// GitHub's are about 70 characters.
 const ETAG_LIMIT: usize = 200;
 
@@ -71,37 +71,39 @@ impl GitHub {
 
 fn found(token: &Token, path: PolicyPath, answer: &Answer) -> Result<FileRead, GitHubError> {
     let repository = token.repository();
-    let json = match &answer.body {
-        // A directory is an array of its entries.
-        Body::Whole(bytes) | Body::Cut(bytes) if bytes.trim_ascii_start().starts_with(b"[") => {
-            token.told(path, Seen::Missing);
-            return Ok(FileRead::NoSuchFile { repository });
-        }
-        Body::Whole(bytes) => bytes,
-        Body::Cut(_) | Body::Broken(_) => return Err(answer::unreadable(answer)),
-    };
-    let content: wire::Content<'_> = serde_json::from_slice(json).map_err(|_| answer::unreadable(answer))?;
-    if content.kind != "file" {
+    let Some(content) = content(answer)? else {
         token.told(path, Seen::Missing);
         return Ok(FileRead::NoSuchFile { repository });
-    }
-    let bytes = decode(&content).ok_or_else(|| answer::unreadable(answer))?;
+    };
+    let bytes = decode(&content, MAX_BYTES).ok_or_else(|| answer::unreadable(answer))?;
     let version = version(answer);
     token.told(path, Seen::Found(version.clone()));
     Ok(FileRead::Found { repository, bytes, blob_sha: answer::escape(&content.sha, 64), version })
 }
 
-/// The file's bytes, one more than allowed at most. None: they cannot be read.
-fn decode(content: &wire::Content<'_>) -> Option<Vec<u8>> {
-    let too_long = content.size > MAX_BYTES as u64;
+/// What the contents API says of a file. None: what is there is none.
+pub(crate) fn content(answer: &Answer) -> Result<Option<wire::Content<'_>>, GitHubError> {
+    let json = match &answer.body {
+        // A directory is an array of its entries.
+        Body::Whole(bytes) | Body::Cut(bytes) if bytes.trim_ascii_start().starts_with(b"[") => return Ok(None),
+        Body::Whole(bytes) => bytes,
+        Body::Cut(_) | Body::Broken(_) => return Err(answer::unreadable(answer)),
+    };
+    let content: wire::Content<'_> = serde_json::from_slice(json).map_err(|_| answer::unreadable(answer))?;
+    Ok((content.kind == "file").then_some(content))
+}
+
+/// The file's bytes, at most `most` and one more. None: they cannot be read.
+pub(crate) fn decode(content: &wire::Content<'_>, most: usize) -> Option<Vec<u8>> {
+    let too_long = content.size > most as u64;
     if content.encoding != "base64" {
         // GitHub gives no content over 1 MB. All that counts of it is that it is too long.
-        return too_long.then(|| vec![b'\n'; MAX_BYTES + 1]);
+        return too_long.then(|| vec![b'\n'; most + 1]);
     }
     let mut base64 = content.content.as_bytes().to_vec();
     base64.retain(|byte| !byte.is_ascii_whitespace());
     let mut bytes = STANDARD.decode(base64).ok()?;
-    bytes.truncate(MAX_BYTES + 1);
+    bytes.truncate(most + 1);
     Some(bytes)
 }
 

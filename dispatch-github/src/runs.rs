@@ -6,13 +6,11 @@ use dispatch_core::Timestamp;
 use dispatch_core::dispatch::StartedRun;
 use dispatch_core::name::{Repository, WorkflowFile};
 use dispatch_core::ports::github::{GitHubError, ListedRun, RepositoryRef, RunListing};
-use http::{Method, StatusCode};
 
-use crate::answer::{self, Effect};
+use crate::app::parse;
 use crate::client::{Call, GitHub};
 use crate::path::ApiPath;
 use crate::permission::Permission;
-use crate::transport::Body;
 use crate::wire;
 
 /// Pages that are read at most: 1,000 runs.
@@ -58,27 +56,8 @@ impl GitHub {
     }
 
     async fn runs_page(&self, repository: &RepositoryRef, page: usize) -> Result<wire::Runs, GitHubError> {
-        let call = Call {
-            repository: &repository.name,
-            id: Some(repository.id),
-            permission: Permission::ActionsRead,
-            effect: Effect::Read,
-            method: Method::GET,
-            path: ApiPath::runs(&repository.name, page),
-            body: None,
-            known: None,
-            not_after: None,
-            limit: BODY_LIMIT,
-        };
-        let (_, answer) = self.call(&call).await.map_err(|error| error.into_error(&repository.name))?;
-        if answer.status != StatusCode::OK {
-            return Err(answer::failure(&answer, Effect::Read, Timestamp::now()));
-        }
-        let parsed = match &answer.body {
-            Body::Whole(bytes) => serde_json::from_slice(bytes).ok(),
-            Body::Cut(_) | Body::Broken(_) => None,
-        };
-        parsed.ok_or_else(|| answer::unreadable(&answer))
+        let path = ApiPath::runs(&repository.name, page);
+        parse(&self.succeed(&Call::read(repository, Permission::ActionsRead, path, BODY_LIMIT)).await?)
     }
 }
 

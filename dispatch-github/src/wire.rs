@@ -3,11 +3,20 @@
 use std::borrow::Cow;
 
 use dispatch_core::Timestamp;
-use dispatch_core::name::{DeliveryId, InstallationId, Owner, RepositoryId, RunId};
+use dispatch_core::name::{DeliveryId, InstallationId, Login, Owner, RepositoryId, RunId};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::permission::Permission;
+
+mod checks;
+mod comments;
+mod pull_requests;
+mod workflows;
+pub(crate) use self::checks::{CheckRun, CheckRuns, CheckUpdate, CreatedCheck, NewCheck};
+pub(crate) use self::comments::{Comment, CommentText, NewReaction};
+pub(crate) use self::pull_requests::{Collaborator, Membership, PullRequest, State};
+pub(crate) use self::workflows::Workflows;
 
 /// A longer address is no page of GitHub's.
 const URL_LIMIT: usize = 1_024;
@@ -142,6 +151,13 @@ pub(crate) struct Account {
     pub(crate) login: Option<String>,
 }
 
+impl Account {
+    /// Whether it has that login.
+    pub(crate) fn is(&self, login: &Login) -> bool {
+        self.login.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(login.as_str()))
+    }
+}
+
 /// An issue in the answer to "List repository issues", or the answer to "Create an issue".
 #[derive(Deserialize)]
 pub(crate) struct Issue {
@@ -192,8 +208,12 @@ pub(crate) struct Attempt {
 
 /// A page is shown as a link: nothing but a web address will do, else none.
 pub(crate) fn page(url: String) -> String {
+    if is_page(&url) { url } else { String::new() }
+}
+
+fn is_page(url: &str) -> bool {
     let web = url.starts_with("https://") || url.starts_with("http://");
-    if web && url.len() <= URL_LIMIT && url.bytes().all(|b| b.is_ascii_graphic()) { url } else { String::new() }
+    web && url.len() <= URL_LIMIT && url.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// An answer that says no.

@@ -101,24 +101,26 @@ impl Call {
         wanted.unwrap_or(PER_PAGE).clamp(1, MAX_PER_PAGE)
     }
 
-    /// The items of the page that is asked for, and the `Link` header where there is another page.
+    /// The items of the page that is asked for, and the `Link` header where there is another page after it.
     pub(super) fn page<'a, T>(&self, world: &World, items: &'a [T]) -> (&'a [T], Option<String>) {
         let page: usize = self.query("page").and_then(|page| page.parse().ok()).unwrap_or(1).max(1);
         let per_page = self.per_page();
         let start = (page - 1).saturating_mul(per_page).min(items.len());
         let end = start.saturating_add(per_page).min(items.len());
-        let next = (end < items.len()).then(|| self.link(world, &[("page", (page + 1).to_string())]));
-        (items.get(start..end).unwrap_or_default(), next)
+        let to = |page: usize, relation| self.link(world, &[("page", page.to_string())], relation);
+        let last = items.len().div_ceil(per_page);
+        let link = (end < items.len()).then(|| format!("{}, {}", to(page + 1, "next"), to(last, "last")));
+        (items.get(start..end).unwrap_or_default(), link)
     }
 
-    /// A `Link` header to this request with other parameters.
-    pub(super) fn link(&self, world: &World, changed: &[(&str, String)]) -> String {
+    /// A link to this request with other parameters.
+    pub(super) fn link(&self, world: &World, changed: &[(&str, String)], relation: &str) -> String {
         let mut query = self.query.clone();
         query.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let encode =
             |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
         let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        format!("<{}{}?{}>; rel=\"next\"", world.api_url(), self.raw_path, query.join("&"))
+        format!("<{}{}?{}>; rel=\"{relation}\"", world.api_url(), self.raw_path, query.join("&"))
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
     let found: Vec<&DeliveryRecord> = world.deliveries().filter(wanted).take(call.per_page() + 1).collect();
     let page: Vec<&&DeliveryRecord> = found.iter().take(call.per_page()).collect();
     let more = found.len() > page.len();
-    let link = page.last().filter(|_| more).map(|last| call.link(world, &[("cursor", last.id.to_string())]));
+    let link = page.last().filter(|_| more).map(|last| call.link(world, &[("cursor", last.id.to_string())], "next"));
     Ok(Answer::list(page.iter().map(|record| world.json_delivery(record)).collect(), link))
 }
 

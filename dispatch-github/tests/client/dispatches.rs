@@ -30,6 +30,54 @@ async fn one_repository_one_permission_one_post() {
 }
 
 #[tokio::test]
+async fn an_event_is_one_post_with_the_payload_as_it_is_and_names_no_run() {
+    let fake = Fake::start().await;
+    fake.answer_once("POST", EVENTS, ResponseTemplate::new(204)).await;
+    // Whatever it says: GitHub answers 204 and nothing.
+    fake.answer("POST", EVENTS, ok(json!({ "workflow_run_id": 17, "html_url": "https://github.com/x" }))).await;
+    let github = fake.github();
+    assert_eq!(github.dispatch(&app_ref(), &closed(), Timestamp::MAX).await, Ok(None));
+    assert_eq!(github.dispatch(&app_ref(), &closed(), Timestamp::MAX).await, Ok(None));
+    assert_eq!(fake.minted().await, [only("contents", "write")]);
+    let sent = &fake.requests("POST", EVENTS).await[0];
+    let expected = r#"{"client_payload":{"merged":true,"pr_number":"7"},"event_type":"pr-closed"}"#;
+    assert_eq!(String::from_utf8_lossy(&sent.body), expected);
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_certainly_refused_is_in_doubt() {
+    type Expected = fn(&GitHubError) -> bool;
+    let in_doubt: Expected = |error| matches!(error, GitHubError::InDoubt(_));
+    let refused: Expected = |error| matches!(error, GitHubError::Refused { permission: None, .. });
+    let forbidden: Expected = |error| matches!(error, GitHubError::Refused { status: 403, permission: Some(wanted), .. } if wanted == "contents=write");
+    let missing = status(403, "Resource not accessible by integration");
+    for (answer, expected) in [
+        (ResponseTemplate::new(502), in_doubt),
+        (ResponseTemplate::new(404), refused),
+        (status(422, "Invalid request."), refused),
+        (ResponseTemplate::new(307).insert_header("location", "/elsewhere"), refused),
+        (missing.insert_header("x-accepted-github-permissions", "contents=write"), forbidden),
+    ] {
+        let fake = Fake::start().await;
+        fake.answer("POST", EVENTS, answer).await;
+        let error = fake.github().dispatch(&app_ref(), &closed(), Timestamp::MAX).await.unwrap_err();
+        assert!(expected(&error), "{error}");
+        assert_eq!(fake.log().await.last().unwrap(), &format!("POST {EVENTS}"), "sent once, and not elsewhere");
+        assert_eq!(fake.requests("POST", EVENTS).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_late_is_not_sent() {
+    let fake = Fake::start().await;
+    fake.answer("POST", EVENTS, ResponseTemplate::new(204)).await;
+    let late = Timestamp::now() - Duration::from_secs(1);
+    let error = fake.github().dispatch(&app_ref(), &closed(), late).await.unwrap_err();
+    assert!(matches!(&error, GitHubError::Unavailable(_)), "{error}");
+    assert!(fake.requests("POST", EVENTS).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_success_is_a_success_whatever_its_body_says() {
     let run = |url: &str| Some(StartedRun { id: RunId(17), url: url.to_owned() });
     for (case, answer, expected) in [
@@ -37,7 +85,7 @@ async fn a_success_is_a_success_whatever_its_body_says() {
         ("no JSON", ResponseTemplate::new(200).set_body_string("<html>"), None),
         ("no run", ok(json!({})), None),
         ("a number that is none", ok(json!({ "workflow_run_id": -1 })), None),
-        ("too long", ok(json!({ "workflow_run_id": 17, "html_url": "x".repeat(100_000) })), None),
+        ("too long", ok(json!({ "workflow_run_id": 17, "html_url": "x".repeat(600_000) })), None),
         ("no page", ok(json!({ "workflow_run_id": 17 })), run("")),
         (
             "a page that would run as a script",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dispatch_core::Timestamp;
 use dispatch_core::name::{Repository, RepositoryId};
 use dispatch_core::ports::github::{RepositoryFound, RepositoryRef};
-use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
+use dispatch_core::request::{DispatchRequest, RepositoryDispatch, WorkflowDispatch};
 use dispatch_github::{GitHub, GitHubOptions};
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
@@ -23,6 +23,16 @@ pub(crate) const TOKENS: &str = "/app/installations/7/access_tokens";
 pub(crate) const FILE: &str = "/repos/acme/app/contents/dispatching.yml";
 pub(crate) const DISPATCHES: &str = "/repos/acme/app/actions/workflows/cd.yml/dispatches";
 
+pub(crate) const EVENTS: &str = "/repos/acme/app/dispatches";
+pub(crate) const WORKFLOWS: &str = "/repos/acme/app/actions/workflows";
+pub(crate) const PULL: &str = "/repos/acme/app/pulls/7";
+pub(crate) const COMMENTS: &str = "/repos/acme/app/issues/7/comments";
+pub(crate) const COMMENT: &str = "/repos/acme/app/issues/comments/31";
+pub(crate) const REACTIONS: &str = "/repos/acme/app/issues/comments/31/reactions";
+pub(crate) const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const CHECKS: &str = "/repos/acme/app/check-runs";
+pub(crate) const CHECK: &str = "/repos/acme/app/check-runs/91";
+pub(crate) const CHECKS_OF: &str = "/repos/acme/app/commits/0123456789abcdef0123456789abcdef01234567/check-runs";
 pub(crate) const ISSUES: &str = "/repos/acme/app/issues";
 pub(crate) const RUNS: &str = "/repos/acme/app/actions/runs";
 
@@ -94,6 +104,16 @@ impl Fake {
             .await;
     }
 
+    /// The App, as `dispatch[bot]`.
+    pub(crate) async fn answer_app(&self) {
+        self.answer("GET", "/app", ok(json!({ "slug": "dispatch", "owner": { "login": "acme" } }))).await;
+    }
+
+    /// What each minted token was asked for.
+    pub(crate) async fn minted(&self) -> Vec<Value> {
+        self.requests("POST", TOKENS).await.iter().map(|request| request.body_json().unwrap()).collect()
+    }
+
     /// The requests to one path, in order.
     pub(crate) async fn requests(&self, verb: &str, at: &str) -> Vec<Request> {
         let all = self.server.received_requests().await.unwrap();
@@ -124,6 +144,17 @@ pub(crate) fn cd() -> DispatchRequest {
     DispatchRequest::Workflow(
         WorkflowDispatch::new("cd.yml".parse().unwrap(), "main".parse().unwrap(), inputs).unwrap(),
     )
+}
+
+/// An event with a payload that has a value of each kind.
+pub(crate) fn closed() -> DispatchRequest {
+    let payload = [("merged".to_owned(), json!(true)), ("pr_number".to_owned(), json!("7"))].into();
+    DispatchRequest::Event(RepositoryDispatch::new("pr-closed".parse().unwrap(), payload).unwrap())
+}
+
+/// The only token that a feature may ask for: `acme/app`, by its id, and that permission.
+pub(crate) fn only(permission: &str, access: &str) -> Value {
+    json!({ "repository_ids": [42], "permissions": { permission: access } })
 }
 
 pub(crate) fn ok(body: Value) -> ResponseTemplate {

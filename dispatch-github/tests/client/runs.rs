@@ -18,7 +18,7 @@ fn at(seconds: i64) -> Timestamp {
 fn run(id: u64, created_at: Timestamp) -> Value {
     json!({
         "id": id, "created_at": created_at, "html_url": format!("https://github.com/acme/app/actions/runs/{id}"),
-        "path": ".github/workflows/cd.yml@main", "event": "workflow_dispatch", "head_branch": "main",
+        "path": ".github/workflows/cd.yml@main", "display_title": "deploy", "event": "workflow_dispatch", "head_branch": "main",
         "actor": { "login": "dispatch[bot]", "id": 1 }, "name": null, "pull_requests": [],
     })
 }
@@ -54,7 +54,7 @@ async fn a_run_is_told_with_what_recognises_it() {
     page(&fake, 1, &[run(17, at(3))], Some(1)).await;
     let listing = fake.github().runs_since(&app_ref(), at(0)).await.unwrap();
     let listed = ListedRun {
-        title: String::new(),
+        title: "deploy".to_owned(),
         run: StartedRun { id: RunId(17), url: "https://github.com/acme/app/actions/runs/17".to_owned() },
         workflow: Some("cd.yml".parse().unwrap()),
         event: "workflow_dispatch".to_owned(),
@@ -120,7 +120,7 @@ async fn what_cannot_be_a_name_is_none_and_the_run_is_still_there() {
     let fake = Fake::start().await;
     let strange = json!({
         "id": 17, "created_at": at(1), "html_url": "javascript:alert(1)", "path": "dynamic/x", "event": "e".repeat(200),
-        "head_branch": "a\u{1b}b", "actor": { "login": "no login" },
+        "head_branch": "a\u{1b}b", "display_title": "ü".repeat(201), "actor": { "login": "no login" },
     });
     let bare =
         json!({ "id": 16, "created_at": at(1), "path": null, "event": null, "head_branch": null, "actor": null });
@@ -135,7 +135,8 @@ async fn what_cannot_be_a_name_is_none_and_the_run_is_still_there() {
         actor: None,
         created_at: at(1),
     };
-    assert_eq!(listing.runs, [nameless(17), nameless(16)]);
+    let titled = ListedRun { title: "ü".repeat(200), ..nameless(17) };
+    assert_eq!(listing.runs, [titled, nameless(16)]);
 }
 
 #[tokio::test]

@@ -3,17 +3,21 @@
 use std::path::PathBuf;
 
 use dispatch_core::Timestamp;
+use dispatch_core::name::PullRequestNumber;
+use dispatch_core::notice::{Check, CheckConclusion, CheckStatus, Reaction};
 use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::DeliveryLogPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubPort};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
+use dispatch_core::ports::{DeliveryLogPort, NoticePort, PullRequestPort};
+use dispatch_github::GitHub;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
+use crate::checks;
 use crate::fake::*;
 
 /// The operations that the client uses, and no others.
-const OPERATIONS: [&str; 11] = [
+const OPERATIONS: [&str; 20] = [
     "GET /repos/{owner}/{repo}/installation",
     "POST /app/installations/{installation_id}/access_tokens",
     "GET /repos/{owner}/{repo}/contents/{path}",
@@ -23,12 +27,26 @@ const OPERATIONS: [&str; 11] = [
     "GET /repos/{owner}/{repo}/issues",
     "POST /repos/{owner}/{repo}/issues",
     "PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "POST /repos/{owner}/{repo}/dispatches",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
+    "POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
+    "POST /repos/{owner}/{repo}/check-runs",
+    "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",
     "GET /app/hook/deliveries",
     "POST /app/hook/deliveries/{delivery_id}/attempts",
 ];
 
 /// Not in the description that the tests have: it is of the operations that most programs use.
-const UNDESCRIBED: &str = "GET /app";
+const UNDESCRIBED: [&str; 4] = [
+    "GET /app",
+    "GET /repos/acme/app/actions/workflows",
+    "GET /orgs/acme/teams/releases/memberships/octocat",
+    "GET /repos/acme/app/commits/0123456789abcdef0123456789abcdef01234567/check-runs",
+];
 
 /// GitHub's REST description as JSON Schema, where `DISPATCH_GITHUB_FACTS` says that it is.
 #[expect(clippy::print_stderr, reason = "a skipped check says so")]
@@ -73,8 +91,56 @@ async fn everything() -> Vec<Request> {
     fake.answer("POST", "/app/hook/deliveries/17/attempts", ResponseTemplate::new(202)).await;
     by_id.attempts(Some("v1_17")).await.unwrap();
     by_id.redeliver(17).await.unwrap();
+    about_pull_requests(&fake, &by_id).await;
+    notices(&fake, &by_id).await;
     let requests = fake.server.received_requests().await.unwrap();
-    requests.into_iter().filter(|request| format!("{} {}", request.method, request.url.path()) != UNDESCRIBED).collect()
+    let name = |request: &Request| format!("{} {}", request.method, request.url.path());
+    for expected in UNDESCRIBED {
+        assert!(requests.iter().any(|request| name(request) == expected), "{expected} was never sent");
+    }
+    requests.into_iter().filter(|request| !UNDESCRIBED.contains(&name(request).as_str())).collect()
+}
+
+async fn about_pull_requests(fake: &Fake, github: &GitHub) {
+    fake.answer("POST", EVENTS, ResponseTemplate::new(204)).await;
+    assert_eq!(github.dispatch(&app_ref(), &closed(), Timestamp::MAX).await, Ok(None));
+    let octocat = "octocat".parse().unwrap();
+    // Nothing else is answered: 404.
+    assert_eq!(github.pull_request(&app_ref(), PullRequestNumber(7)).await, Ok(None));
+    assert_eq!(github.permission(&app_ref(), &octocat).await, Ok(None));
+    assert_eq!(github.is_team_member(&app_ref(), &"acme/releases".parse().unwrap(), &octocat).await, Ok(false));
+    let policy = github.policy_at(&app_ref(), PolicyPath::Root, &SHA.parse().unwrap()).await;
+    assert_eq!(policy, Ok(Some(b"{}".to_vec())));
+    let listed = json!({ "workflows": [{ "path": ".github/workflows/cd.yml", "state": "active" }] });
+    fake.answer("GET", WORKFLOWS, ok(listed)).await;
+    fake.answer("GET", "/repos/acme/app/contents/.github/workflows/cd.yml", ok(file(b"on: push"))).await;
+    assert_eq!(github.workflows(&app_ref()).await.unwrap().len(), 1);
+}
+
+async fn notices(fake: &Fake, github: &GitHub) {
+    fake.answer("GET", CHECKS_OF, ok(json!({ "check_runs": [] }))).await;
+    fake.answer("POST", CHECKS, ResponseTemplate::new(201).set_body_json(json!({ "id": 91 }))).await;
+    fake.answer("PATCH", CHECK, ok(json!({}))).await;
+    use CheckConclusion::{ActionRequired, Cancelled, Failure, Neutral, Skipped, Success, TimedOut};
+    let ended = [ActionRequired, Cancelled, Failure, Neutral, Success, Skipped, TimedOut].map(CheckStatus::Completed);
+    for status in [CheckStatus::Queued, CheckStatus::InProgress].into_iter().chain(ended) {
+        let annotations = (1..=60).map(checks::annotation).collect();
+        let check = Check { annotations, ..checks::check(status) };
+        assert_eq!(github.find_check(&check).await, Ok(None));
+        let id = github.create_check(&check, Timestamp::MAX).await.unwrap();
+        github.update_check(id, &check).await.unwrap();
+    }
+    fake.answer("GET", COMMENTS, ok(json!([]))).await;
+    fake.answer("POST", COMMENTS, ResponseTemplate::new(201).set_body_json(json!({ "id": 31 }))).await;
+    fake.answer("PATCH", COMMENT, ok(json!({}))).await;
+    fake.answer("POST", REACTIONS, ok(json!({}))).await;
+    let number = PullRequestNumber(7);
+    assert_eq!(github.find_comment(&app_ref(), number, "m").await, Ok(None));
+    let id = github.create_comment(&app_ref(), number, "text", Timestamp::MAX).await.unwrap();
+    github.update_comment(&app_ref(), id, "text").await.unwrap();
+    for reaction in [Reaction::Eyes, Reaction::Confused] {
+        github.react(&app_ref(), id, reaction).await.unwrap();
+    }
 }
 
 /// Which operation a request is.
