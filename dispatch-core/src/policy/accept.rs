@@ -98,7 +98,7 @@ impl fmt::Display for ValuePattern {
 }
 
 /// Whether git and GitHub would take it as the name of a branch that can be started at: no spaces, no `..`.
-fn is_branch(value: &str) -> bool {
+pub(super) fn is_branch(value: &str) -> bool {
     !value.starts_with("refs/") && value.parse::<GitRef>().is_ok()
 }
 

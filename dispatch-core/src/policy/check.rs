@@ -1,6 +1,7 @@
 //! From the file as written to the file as meant: every problem at once, each at its place.
 
 mod accept;
+mod environment;
 mod source;
 mod target;
 mod template;
@@ -20,7 +21,7 @@ pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
     let mut findings = Findings::default();
     let policy = gate::read(bytes, &mut findings).map(|document| {
         let written = raw::read(&document);
-        let mut checker = Checker { document: &document, owner, findings: &mut findings };
+        let mut checker = Checker { document: &document, owner, environments: false, findings: &mut findings };
         written.map_or_else(Policy::default, |written| checker.file(&written))
     });
     let policy = policy.filter(|_| !findings.is_invalid());
@@ -32,6 +33,8 @@ struct Checker<'c> {
     document: &'c Document<'c>,
     /// The owner that a bare repository name means.
     owner: &'c Owner,
+    /// Whether the file describes environments.
+    environments: bool,
     findings: &'c mut Findings,
 }
 
@@ -41,9 +44,10 @@ impl Checker<'_> {
             return Policy::default();
         }
         let Some(file) = self.written(file) else { return Policy::default() };
+        let environments = self.environments(file.environments.as_ref());
         let outbound = self.rules(file.outbound.as_ref(), Self::outbound);
         let inbound = self.rules(file.inbound.as_ref(), Self::inbound);
-        Policy::new(outbound, inbound)
+        Policy::new(outbound, inbound).with_environments(environments)
     }
 
     /// The rules of a side. A side whose rules are all commented out has none.

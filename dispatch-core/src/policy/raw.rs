@@ -32,6 +32,7 @@ written! {
     File {
         outbound: List<OutboundRule>,
         inbound: List<InboundRule>,
+        environments: List<Environment>,
     }
 
     /// `outbound[]`
@@ -107,6 +108,17 @@ written! {
         pattern: Text,
         one_of: List<Text>,
         max_length: Number,
+    }
+
+    /// `environments[]`
+    Environment {
+        base: TextOrList,
+        name: Text,
+        deploy: Text,
+        url: Text,
+        links: Map<Text>,
+        cleanup: Text,
+        ttl: Text,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Every problem that a policy file can have: its code, its place, and what people read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod environments;
 mod events;
 mod file;
+mod forms;
 mod values;
 
 use dispatch_core::diagnostic::visible;

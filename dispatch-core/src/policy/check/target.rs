@@ -102,7 +102,15 @@ impl Checker<'_> {
             self.misplaced(&[Some(at.node)], "`pull_request` and `command`", "workflow");
         }
         match self.text(at)? {
-            "create" => Some(EnvironmentAction::Create),
+            "create" => {
+                if !self.environments {
+                    let message = "this file has no `environments`, so that there is none to create";
+                    let problem = self.problem("missing_environments", at.node, message, "creates which?");
+                    self.findings
+                        .invalid(problem.help("describe it: `environments: [{ name: \"pr-{{ pr.number }}\" }]`"));
+                }
+                Some(EnvironmentAction::Create)
+            }
             "destroy" => Some(EnvironmentAction::Destroy),
             other => {
                 let message = format!("expected `create` or `destroy`, got {}", quoted(other));
