@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use dispatch_core::Timestamp;
 use dispatch_core::delivery::Delivery;
 use dispatch_core::dispatch::{Dispatch, DispatchState};
-use dispatch_core::pipeline::{Pipeline, Planned, Reported, Revoked};
+use dispatch_core::notice::Notice;
+use dispatch_core::pipeline::{Pipeline, Planned, Reported, Revoked, Shown};
 use dispatch_core::ports::store::{Claim, Queue, Record, Stored};
-use dispatch_core::ports::{IssuePort, StoreError};
+use dispatch_core::ports::{IssuePort, NoticePort, StoreError};
 use dispatch_core::report::Report;
 use dispatch_core::revocation::Revocation;
 use futures_util::FutureExt;
@@ -51,6 +52,22 @@ impl Default for WorkerOptions {
     }
 }
 
+/// Where people are told: two ports of one client, usually.
+#[derive(Clone)]
+pub struct Telling {
+    /// Failures are told in issues.
+    pub issues: Arc<dyn IssuePort>,
+    /// Check runs, comments and reactions; None: they are left.
+    pub notices: Option<Arc<dyn NoticePort>>,
+}
+
+impl Telling {
+    /// Tells people through a client that does both.
+    pub fn through<T: IssuePort + NoticePort + 'static>(client: Arc<T>) -> Self {
+        Self { issues: Arc::clone(&client) as _, notices: Some(client) }
+    }
+}
+
 /// Running workers. Dropped without [`Workers::shutdown`], they stop claiming and finish what they have.
 #[derive(Debug)]
 pub struct Workers {
@@ -73,19 +90,19 @@ struct Lane {
 impl Workers {
     /// Starts working on all queues. Must be called inside a Tokio runtime.
     ///
-    /// What is to be told about failures is left: see [`Workers::telling`].
+    /// What is to be told and shown to people is left: see [`Workers::telling`].
     #[must_use]
     pub fn start(pipeline: Pipeline, options: WorkerOptions) -> Self {
         Self::begin(pipeline, None, options)
     }
 
-    /// The same, and failures are told in issues.
+    /// The same, and failures are told in issues, and notices shown.
     #[must_use]
-    pub fn telling(pipeline: Pipeline, issues: Arc<dyn IssuePort>, options: WorkerOptions) -> Self {
-        Self::begin(pipeline, Some(issues), options)
+    pub fn telling(pipeline: Pipeline, to: Telling, options: WorkerOptions) -> Self {
+        Self::begin(pipeline, Some(to), options)
     }
 
-    fn begin(pipeline: Pipeline, issues: Option<Arc<dyn IssuePort>>, options: WorkerOptions) -> Self {
+    fn begin(pipeline: Pipeline, telling: Option<Telling>, options: WorkerOptions) -> Self {
         let (stop, stopped) = watch::channel(false);
         let concurrency = options.concurrency.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let options = WorkerOptions { concurrency, per_lane: options.per_lane.max(1), ..options };
@@ -99,11 +116,11 @@ impl Workers {
         };
         let queues = Queue::ALL.map(|_| lane());
         let [_, dispatches, _] = &queues;
-        let worked_on = |queue: &Queue| *queue != Queue::Report || issues.is_some();
+        let worked_on = |queue: &Queue| *queue != Queue::Report || telling.is_some();
         let loops = Queue::ALL.into_iter().zip(&queues).filter(|(queue, _)| worked_on(queue)).map(|(queue, lane)| {
             let work = Work {
                 pipeline: pipeline.clone(),
-                issues: issues.clone(),
+                telling: telling.clone(),
                 stopped: stopped.clone(),
                 options,
                 queue,
@@ -159,7 +176,7 @@ fn lane_of(queues: &[Arc<Lane>; 3], queue: Queue) -> &Lane {
 /// What one queue's loop works with.
 struct Work {
     pipeline: Pipeline,
-    issues: Option<Arc<dyn IssuePort>>,
+    telling: Option<Telling>,
     stopped: watch::Receiver<bool>,
     options: WorkerOptions,
     queue: Queue,
@@ -272,6 +289,7 @@ impl Work {
             Record::Revocation(revocation) => ("revoke", self.revoke(*revocation, item.version).await),
             Record::Dispatch(dispatch) => ("dispatch", self.dispatch(*dispatch, item.version).await),
             Record::Report(report) => ("report", self.report(*report, item.version).await),
+            Record::Notice(notice) => ("show", self.show(*notice, item.version).await),
             other => {
                 tracing::error!(key = %other.key(), "this is no work");
                 return Ok(());
@@ -368,9 +386,9 @@ impl Work {
     }
 
     async fn report(&self, report: Report, version: u64) -> Result<&'static str, StoreError> {
-        // Without issues nobody claims reports.
-        let Some(issues) = &self.issues else { return Ok("left") };
-        Ok(match self.pipeline.report(&**issues, report, version, Timestamp::now()).await? {
+        // Without ports nobody claims reports.
+        let Some(to) = &self.telling else { return Ok("left") };
+        Ok(match self.pipeline.report(&*to.issues, report, version, Timestamp::now()).await? {
             Reported::Told { issue } => {
                 tracing::info!(issue, "told");
                 "told"
@@ -380,6 +398,24 @@ impl Work {
                 "put_back"
             }
             Reported::GivenUp { error } => {
+                tracing::warn!(error, "GitHub does not take it");
+                "given_up"
+            }
+        })
+    }
+
+    async fn show(&self, notice: Notice, version: u64) -> Result<&'static str, StoreError> {
+        let Some(notices) = self.telling.as_ref().and_then(|to| to.notices.as_ref()) else { return Ok("left") };
+        Ok(match self.pipeline.show(&**notices, notice, version, Timestamp::now()).await? {
+            Shown::Shown { id } => {
+                tracing::debug!(id, "shown");
+                "shown"
+            }
+            Shown::PutBack { until, error } => {
+                tracing::info!(%until, error, "showing waits");
+                "put_back"
+            }
+            Shown::GivenUp { error } => {
                 tracing::warn!(error, "GitHub does not take it");
                 "given_up"
             }
@@ -410,6 +446,9 @@ fn span(record: &Record) -> tracing::Span {
         ),
         Record::Report(report) => {
             tracing::info_span!("report", repository = %report.name, workflow = %report.key.workflow)
+        }
+        Record::Notice(notice) => {
+            tracing::info_span!("show", repository = %notice.repository().name, notice = %record.key())
         }
         Record::Revocation(revocation) => tracing::info_span!(
             "revoke",

@@ -24,9 +24,10 @@ use crate::Timestamp;
 use crate::chain::Place;
 use crate::decide::{Decision, LaneKey};
 use crate::delivery::DeliveryKey;
-use crate::event::EventIdentity;
-use crate::name::{Repository, RepositoryId, RunId};
+use crate::event::{Conclusion, EventIdentity, RunStage};
+use crate::name::{PullRequestNumber, Repository, RepositoryId, RunId};
 use crate::reason::Reason;
+use crate::workflow::Lack;
 
 /// What is done at most once: (event identity, target repository, workflow or event name). Never the rule, and never the
 /// delivery: two rules, or two deliveries of one event, are one dispatch.
@@ -71,8 +72,104 @@ pub struct Dispatch {
     /// When it was given up; None while it is not.
     #[serde(default)]
     pub parked_at: Option<Timestamp>,
+    /// How far the run that it started got, as webhooks told.
+    #[serde(default)]
+    pub run: Option<FollowedRun>,
+    /// Why its run is not known although GitHub took the call.
+    #[serde(default)]
+    pub unseen: Option<UnseenRun>,
     /// How many facts were written about it: the sequence number of the next one.
     pub facts: u32,
+}
+
+impl Dispatch {
+    /// Whether it may still do something, or what it started runs.
+    #[must_use]
+    pub fn in_flight(&self) -> bool {
+        match &self.state {
+            DispatchState::Ready
+            | DispatchState::Calling { .. }
+            | DispatchState::Started { .. }
+            | DispatchState::InDoubt { .. } => true,
+            DispatchState::Triggered { run: Some(_) } => {
+                !self.run.as_ref().is_some_and(|run| matches!(run.stage, FollowedStage::Completed(_)))
+            }
+            DispatchState::Triggered { run: None }
+            | DispatchState::Refused { .. }
+            | DispatchState::Unknown { .. }
+            | DispatchState::Cancelled { .. }
+            | DispatchState::Failed { .. }
+            | DispatchState::Dropped => false,
+        }
+    }
+}
+
+/// How far the run of a dispatch got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowedRun {
+    /// The attempt: 1, counted up by re-runs.
+    pub attempt: u32,
+    /// How far that attempt got.
+    pub stage: FollowedStage,
+    /// The run's page.
+    pub url: String,
+    /// When GitHub said so.
+    pub at: Timestamp,
+}
+
+/// How far an attempt of a run got. In the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowedStage {
+    /// It was made, and waits.
+    Requested,
+    /// It runs.
+    InProgress,
+    /// It ended, so; None where GitHub does not say how.
+    Completed(Option<Conclusion>),
+}
+
+impl From<RunStage> for FollowedStage {
+    fn from(stage: RunStage) -> Self {
+        match stage {
+            RunStage::Requested => Self::Requested,
+            RunStage::InProgress => Self::InProgress,
+        }
+    }
+}
+
+impl FollowedRun {
+    /// Whether this is news: a newer attempt, or further in the same one. Webhooks come in any order, and more than once.
+    #[must_use]
+    pub fn follows(&self, known: Option<&Self>) -> bool {
+        let far = |run: &Self| match run.stage {
+            FollowedStage::Requested => 0,
+            FollowedStage::InProgress => 1,
+            FollowedStage::Completed(_) => 2,
+        };
+        known.is_none_or(|known| (self.attempt, far(self)) > (known.attempt, far(known)))
+    }
+}
+
+/// Why the run of a call that GitHub took is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnseenRun {
+    /// None was observed.
+    NotObserved {
+        /// What the target lacks, where that explains it.
+        lacks: Option<Lack>,
+    },
+    /// Several could be meant.
+    Several {
+        /// Some of them, at most [`UnseenRun::MAX_SHOWN`].
+        runs: Vec<StartedRun>,
+    },
+}
+
+impl UnseenRun {
+    /// How many runs are named.
+    pub const MAX_SHOWN: usize = 5;
 }
 
 /// What a dispatch follows from: as much as its edge and its lane need.
@@ -84,6 +181,9 @@ pub struct DispatchSource {
     pub name: Repository,
     /// The lane of a run, and the run's number in it. None where there is no branch or no workflow.
     pub lane: Option<(LaneKey, u64)>,
+    /// The pull request that it is about.
+    #[serde(default)]
+    pub pull_request: Option<PullRequestNumber>,
 }
 
 /// How far a dispatch got.

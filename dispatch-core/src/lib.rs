@@ -49,6 +49,7 @@ pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod webhook;
+pub mod workflow;
 
 /// A point in time, as this crate takes it: always an argument, never read from a clock.
 pub use jiff::Timestamp;

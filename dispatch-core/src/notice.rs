@@ -5,6 +5,7 @@
 //! stage that shows it makes one call at a time, and never a second check run or comment where the first one may exist.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -89,6 +90,19 @@ pub struct Check {
     pub annotations: Vec<CheckAnnotation>,
 }
 
+/// What a check shows of what it tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckText {
+    /// How far it got.
+    pub status: CheckStatus,
+    /// One line, plain text.
+    pub title: String,
+    /// Markdown, at most 65,535 characters.
+    pub summary: String,
+    /// Where to read on.
+    pub details_url: Option<String>,
+}
+
 /// What a check tells of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckOrigin {
@@ -160,8 +174,21 @@ pub struct Comment {
     pub key: CommentKey,
     /// The repository's name.
     pub repository: RepositoryRef,
-    /// Its parts, Markdown, each under the key of what it tells of, shown in the order of the keys. At most 25.
-    pub parts: BTreeMap<String, String>,
+    /// Its parts, each under the key of what it tells of, shown in the order of the keys. At most
+    /// [`Comment::MAX_PARTS`].
+    pub parts: BTreeMap<String, CommentPart>,
+}
+
+/// A part of a comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommentPart {
+    /// The dispatch that it tells of: what becomes of an older one does not change it any more. None where nothing was
+    /// started.
+    pub dispatch: Option<DispatchKey>,
+    /// When that was wanted, by GitHub's clock: the newest is shown.
+    pub at: Timestamp,
+    /// Markdown.
+    pub text: String,
 }
 
 /// What a comment is found by.
@@ -200,7 +227,55 @@ pub enum Reaction {
     Confused,
 }
 
+impl Comment {
+    /// How many parts a comment has. Beyond it, the oldest goes.
+    pub const MAX_PARTS: usize = 25;
+
+    /// Puts a part in the place of an older one. False where nothing changes: a newer one is there, or the same.
+    pub fn put(&mut self, key: String, part: CommentPart) -> bool {
+        if self.parts.get(&key).is_some_and(|there| there.at > part.at || *there == part) {
+            return false;
+        }
+        self.parts.insert(key, part);
+        while self.parts.len() > Self::MAX_PARTS {
+            let oldest = self.parts.iter().min_by_key(|(_, part)| part.at).map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.parts.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Check {
+    /// Takes over what is to be shown now. A check that completed is never shown as running again: it stays as it is until
+    /// what it tells of completes once more. False where nothing changes.
+    pub fn show(&mut self, text: CheckText) -> bool {
+        let CheckText { status, title, summary, details_url } = text;
+        let completed = |status| matches!(status, CheckStatus::Completed(_));
+        let same =
+            (self.status, &self.title, &self.summary, &self.details_url) == (status, &title, &summary, &details_url);
+        if same || (completed(self.status) && !completed(status)) {
+            return false;
+        }
+        (self.status, self.title, self.summary, self.details_url) = (status, title, summary, details_url);
+        true
+    }
+}
+
 impl Notice {
+    /// After something was created and the answer is missing, it is not looked for sooner: GitHub's lists may be late.
+    pub const CREATING_SETTLES: Duration = Duration::from_secs(3 * 60);
+
+    /// What is to be shown has changed: it is due now, unless GitHub put it back.
+    pub fn change(&mut self, now: Timestamp) {
+        self.changed_at = now;
+        if self.due.is_none() {
+            (self.due, self.attempts) = (Some(now), 0);
+        } else if self.attempts == 0 {
+            self.due = self.due.map(|due| due.min(now));
+        }
+    }
+
     /// A notice that is to be shown at once.
     #[must_use]
     pub fn new(about: About, now: Timestamp) -> Self {

@@ -8,6 +8,7 @@
 //! | [`Pipeline::revoke`] | a [`Revocation`](crate::revocation::Revocation) | each dispatch that it cancels, then how far it got |
 //! | [`Pipeline::dispatch`] | a dispatch | first that the call begins, then GitHub's answer |
 //! | [`Pipeline::report`] | what is to be told about failures | that it was told |
+//! | [`Pipeline::show`] | a check run, a comment or a reaction | first that it is created, then that it is there |
 //!
 //! [`Pipeline::recover`] is no stage: it looks for what never came to the first one.
 //!
@@ -20,6 +21,7 @@ mod dispatch;
 mod ingress;
 mod look;
 mod lookup;
+mod notice;
 mod parked;
 mod plan;
 mod recover;
@@ -167,6 +169,28 @@ pub enum Reported {
     /// GitHub does not take it. The next failure tries again.
     GivenUp {
         /// Why.
+        error: String,
+    },
+}
+
+/// What showing a notice did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// It is there as it should be.
+    Shown {
+        /// GitHub's id of the check run or the comment; None for a reaction.
+        id: Option<u64>,
+    },
+    /// It has to wait.
+    PutBack {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// GitHub does not take it. The next change tries again.
+    GivenUp {
+        /// Why, with the permission that GitHub wanted.
         error: String,
     },
 }

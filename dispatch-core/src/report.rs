@@ -3,8 +3,14 @@
 //! The first failure opens the issue, or opens it again; repetition updates it; it is closed when everything that had
 //! failed works again. Failures are kept target by target, so that a target that works does not close an issue about
 //! another one that does not. [`issue`] is the text.
+//!
+//! [`check`] and [`comment`] are the texts of what is shown of a single dispatch, whether it worked or not.
 
+pub mod check;
+pub mod comment;
 pub mod issue;
+pub(crate) mod markdown;
+mod state;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
 use crate::event::{Event, EventIdentity, EventKind};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::guardrail::Guardrails;
+use crate::name::PullRequestNumber;
 use crate::policy::Start;
 use crate::ports::GitHubError;
 use crate::ports::store::{Commit, Record, RecordKey, RootBudget, StoreError, Stored, Write};
@@ -260,6 +261,7 @@ fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch>
             repository: delivery.event.repository.id,
             name: delivery.event.repository.name.clone(),
             lane: lane(&delivery.event, &decision.target),
+            pull_request: pull_request(&delivery.event),
         },
         decision: decision.clone(),
         decided_at: now,
@@ -269,6 +271,8 @@ fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch>
         waits: 0,
         doubts: 0,
         parked_at: None,
+        run: None,
+        unseen: None,
         facts: 0,
     };
     plan.allowed().map(|(decision, _)| dispatch(decision)).collect()
@@ -280,4 +284,13 @@ fn lane(event: &Event, target: &Place) -> Option<(LaneKey, u64)> {
     let (workflow, branch) = (run.workflow.clone()?, run.head_branch.clone());
     let source = Place { repository: event.repository.name.clone(), start: Start::Workflow(workflow) };
     Some((LaneKey { source, branch, target: target.clone() }, run.number))
+}
+
+/// The pull request that an event is about.
+fn pull_request(event: &Event) -> Option<PullRequestNumber> {
+    match &event.kind {
+        EventKind::PullRequest(pull_request) => Some(pull_request.now.number),
+        EventKind::Command(command) => Some(command.pull_request),
+        _ => None,
+    }
 }

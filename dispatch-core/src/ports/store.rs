@@ -176,6 +176,8 @@ pub enum Record {
     Report(Box<Report>),
     /// What is shown to people at GitHub.
     Notice(Box<Notice>),
+    /// How many comments were begun in a repository lately.
+    NewComments(RepositoryId, NewComments),
     /// What is remembered of a pull request.
     PullRequest(Box<PullRequestRecord>),
     /// An environment.
@@ -195,6 +197,15 @@ pub struct RunRecord {
     pub dispatch: DispatchKey,
     /// When that was recorded.
     pub at: Timestamp,
+}
+
+/// How many comments were begun in a repository within a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewComments {
+    /// When the minute began.
+    pub since: Timestamp,
+    /// How many, since then.
+    pub count: u32,
 }
 
 /// What the events of a chain have spent of their root's budget.
@@ -230,6 +241,7 @@ impl Record {
             Self::Revocation(revocation) => RecordKey::Revocation(revocation.key.clone()),
             Self::Report(report) => RecordKey::Report(report.key.clone()),
             Self::Notice(notice) => RecordKey::Notice(notice.key()),
+            Self::NewComments(repository, _) => RecordKey::NewComments(*repository),
             Self::PullRequest(record) => RecordKey::PullRequest(record.key),
             Self::Environment(environment) => RecordKey::Environment(environment.key.clone()),
             Self::Recovery(_) => RecordKey::Recovery,
@@ -285,6 +297,7 @@ impl Record {
             | Self::Head(..)
             | Self::Run(..)
             | Self::Target(..)
+            | Self::NewComments(..)
             | Self::PullRequest(_)
             | Self::Environment(_)
             | Self::Root(..)
@@ -309,6 +322,7 @@ impl Record {
             Self::Root(_, budget) => Some(budget.at),
             Self::Revocation(revocation) => Some(revocation.received_at),
             Self::Notice(notice) => Some(notice.changed_at),
+            Self::NewComments(_, comments) => Some(comments.since),
             Self::PullRequest(record) => record.environments.is_empty().then_some(record.changed_at),
             Self::Environment(environment) => {
                 (environment.state == EnvironmentState::Destroyed).then_some(environment.changed_at)
@@ -363,6 +377,8 @@ pub enum RecordKey {
     Report(ReportKey),
     /// Of what is shown to people at GitHub.
     Notice(NoticeKey),
+    /// Of how many comments were begun in a repository.
+    NewComments(RepositoryId),
     /// Of a pull request.
     PullRequest(PullRequestKey),
     /// Of an environment.
@@ -405,6 +421,7 @@ impl fmt::Display for RecordKey {
             Self::Notice(NoticeKey::Reaction(repository, comment)) => {
                 write!(f, "notice/reaction/{repository}/{comment}")
             }
+            Self::NewComments(repository) => write!(f, "new_comments/{repository}"),
             Self::PullRequest(PullRequestKey { repository, number }) => write!(f, "pull_request/{repository}/{number}"),
             Self::Environment(EnvironmentKey { repository, name }) => {
                 write!(f, "environment/{}:{name}", repository.key())

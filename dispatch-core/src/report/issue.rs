@@ -5,18 +5,15 @@
 
 use std::fmt::Write as _;
 
+use super::markdown::{MAX_CODE, at, code};
 use super::{Failure, Report};
 use crate::Timestamp;
 use crate::name::WorkflowFile;
-use crate::quote::quote;
 
 /// The longest title that GitHub takes, in characters.
 pub const MAX_TITLE: usize = 256;
 /// The longest body that GitHub takes, in characters.
 pub const MAX_BODY: usize = 65_536;
-
-/// The longest text of a code span, in characters, escapes included.
-const MAX_CODE: usize = 700;
 
 /// The title.
 #[must_use]
@@ -76,25 +73,6 @@ fn write_failure(body: &mut String, failure: &Failure) {
         at(failure.last_at),
         failure.kind.help(),
     );
-}
-
-fn at(time: Timestamp) -> String {
-    format!("`{time:.0}`")
-}
-
-/// A code span that nothing gets out of. Two backticks next to each other would begin another kind of span, and the
-/// beginning of a comment could pass for a [`marker`].
-fn code(text: &str, max: usize) -> String {
-    if text.trim().is_empty() {
-        return "(nothing)".to_owned();
-    }
-    let quoted = quote(text.replace("<!--", "<!- -")).to_string();
-    if quoted.chars().count() <= max {
-        return quoted;
-    }
-    let mut cut: String = quoted.chars().take(max.saturating_sub(2)).collect();
-    cut.push_str("…`");
-    cut
 }
 
 #[cfg(test)]

@@ -121,7 +121,12 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
     Dispatch {
         key: DispatchKey { event: event("acme/api", n).identity(), target: target.clone() },
         delivery: delivery_key(n),
-        source: DispatchSource { repository: RepositoryId(7), name: repository("acme/api"), lane: None },
+        source: DispatchSource {
+            repository: RepositoryId(7),
+            name: repository("acme/api"),
+            lane: None,
+            pull_request: None,
+        },
         decision: Decision {
             target,
             outbound_rule: rule("acme/api"),
@@ -137,6 +142,8 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
         waits: 0,
         doubts: 0,
         parked_at: None,
+        run: None,
+        unseen: None,
         facts: 0,
     }
 }
