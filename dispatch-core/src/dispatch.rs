@@ -82,28 +82,6 @@ pub struct Dispatch {
     pub facts: u32,
 }
 
-impl Dispatch {
-    /// Whether it may still do something, or what it started runs.
-    #[must_use]
-    pub fn in_flight(&self) -> bool {
-        match &self.state {
-            DispatchState::Ready
-            | DispatchState::Calling { .. }
-            | DispatchState::Started { .. }
-            | DispatchState::InDoubt { .. } => true,
-            DispatchState::Triggered { run: Some(_) } => {
-                !self.run.as_ref().is_some_and(|run| matches!(run.stage, FollowedStage::Completed(_)))
-            }
-            DispatchState::Triggered { run: None }
-            | DispatchState::Refused { .. }
-            | DispatchState::Unknown { .. }
-            | DispatchState::Cancelled { .. }
-            | DispatchState::Failed { .. }
-            | DispatchState::Dropped => false,
-        }
-    }
-}
-
 /// How far the run of a dispatch got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowedRun {
@@ -244,7 +222,7 @@ pub enum DispatchState {
 }
 
 impl Dispatch {
-    /// Whether it has not ended.
+    /// Whether it has not ended, or the run that it started has not.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         match self.state {
@@ -252,7 +230,10 @@ impl Dispatch {
             | DispatchState::Calling { .. }
             | DispatchState::Started { .. }
             | DispatchState::InDoubt { .. } => true,
-            DispatchState::Triggered { .. }
+            DispatchState::Triggered { run: Some(_) } => {
+                !self.run.as_ref().is_some_and(|run| matches!(run.stage, FollowedStage::Completed(_)))
+            }
+            DispatchState::Triggered { run: None }
             | DispatchState::Refused { .. }
             | DispatchState::Unknown { .. }
             | DispatchState::Cancelled { .. }

@@ -51,12 +51,11 @@ impl Lack {
                 Some(workflow) => (listens(workflow, start) == Some(false)).then_some(Self::NotDispatchable),
             },
             Start::Event(_) => {
-                let may = |workflow: &&WorkflowFound| listens(workflow, start) != Some(false);
-                let disabled = workflows.iter().filter(|workflow| !workflow.active);
-                if !all || workflows.iter().filter(|workflow| workflow.active).any(|workflow| may(&workflow)) {
+                let may = |workflow: &WorkflowFound| listens(workflow, start) != Some(false);
+                if !all || workflows.iter().any(|workflow| workflow.active && may(workflow)) {
                     return None;
                 }
-                let listener = disabled.filter(|workflow| listens(workflow, start) == Some(true)).next();
+                let listener = workflows.iter().find(|workflow| listens(workflow, start) == Some(true));
                 Some(listener.map_or(Self::NoListener, |workflow| Self::Disabled(workflow.file.clone())))
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
 use dispatch_axum::store::SqliteStore;
-use dispatch_axum::worker::{WorkerOptions, Workers};
+use dispatch_axum::worker::{Telling, WorkerOptions, Workers};
 use dispatch_axum::{Service as Surface, telemetry};
 use dispatch_core::Timestamp;
 use dispatch_core::guardrail::{Guardrails, Owners};
@@ -93,8 +93,8 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         .trusted_proxies(settings.trusted_proxies.clone())
         .github_url(pages(&settings.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
-    let issues = Arc::clone(&github) as Arc<dyn IssuePort>;
-    let workers = Workers::telling(pipeline.clone(), issues, WorkerOptions::default());
+    let telling = Telling { issues: Arc::clone(&github) as Arc<dyn IssuePort>, notices: None };
+    let workers = Workers::telling(pipeline.clone(), telling, WorkerOptions::default());
     let server = Server::start(listener, workers, surface, ConnectionLimits::new(settings.trusted_proxies))?;
     let options = MaintenanceOptions { retention: settings.retention, ..MaintenanceOptions::default() };
     let maintenance = Maintenance::start(pipeline, store, Some(github), options);

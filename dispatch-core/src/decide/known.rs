@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Place};
+use crate::delivery::DeliveryKey;
 use crate::diagnostic::Diagnostics;
 use crate::environment::{Environment, EnvironmentKey};
 use crate::event::{Event, EventIdentity, PullRequestState};
@@ -88,10 +89,14 @@ pub struct Known {
 /// What a check run of this App tells of.
 #[derive(Debug, Clone)]
 pub struct CheckedDispatch {
+    /// The delivery of that event.
+    pub delivery: DeliveryKey,
     /// The event that was decided about.
     pub event: Event,
     /// The target.
     pub target: Place,
+    /// The commit that the check is shown on.
+    pub head_sha: CommitSha,
     /// Whether its dispatch, or the run that it started, has not ended.
     pub in_flight: bool,
 }

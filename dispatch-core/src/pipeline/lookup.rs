@@ -40,6 +40,9 @@ const SEARCH_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
 /// How long it is remembered that the App cannot see a repository. Shorter, because nothing tells when that changes.
 const KNOCK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// How long a run counts as under way whose end nobody told: webhooks get lost.
+const FLIES_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Why there is no decision yet.
 pub(super) enum LookupError {
     /// The store.
@@ -67,7 +70,7 @@ enum Question {
     PullRequestState(PullRequestNumber),
     Permission(Login),
     TeamMember(TeamName, Login),
-    Check(CheckId, Option<CheckOrigin>),
+    Check(CheckId, Option<(CheckOrigin, CommitSha)>),
 }
 
 enum Answer {
@@ -76,7 +79,7 @@ enum Answer {
     PullRequestState(PullRequestNumber, Option<PullRequestState>),
     Permission(Login, Option<PermissionAnswer>),
     TeamMember(TeamName, Login, bool),
-    Check(CheckId, Option<CheckedDispatch>),
+    Check(CheckId, Option<Box<CheckedDispatch>>),
 }
 
 impl Pipeline {
@@ -191,7 +194,7 @@ impl Pipeline {
                 Answer::PullRequestState(number, answer) => _ = known.pull_request_states.insert(number, answer),
                 Answer::Permission(login, answer) => _ = known.permissions.insert(login, answer),
                 Answer::TeamMember(team, login, answer) => _ = known.team_members.insert((team, login), answer),
-                Answer::Check(id, answer) => _ = known.checks.insert(id, answer),
+                Answer::Check(id, answer) => _ = known.checks.insert(id, answer.map(|dispatch| *dispatch)),
             }
         }
         Ok(())
@@ -223,25 +226,32 @@ impl Pipeline {
             }
             Question::Check(id, origin) => {
                 let dispatch = match origin {
-                    Some(origin) => self.checked_dispatch(origin).await?,
+                    Some(origin) => self.checked_dispatch(origin, now).await?,
                     None => None,
                 };
-                Ok(Answer::Check(id, dispatch))
+                Ok(Answer::Check(id, dispatch.map(Box::new)))
             }
         }
     }
 
     /// What a check run tells of, as it is stored.
-    async fn checked_dispatch(&self, origin: CheckOrigin) -> Result<Option<CheckedDispatch>, StoreError> {
+    async fn checked_dispatch(
+        &self,
+        (origin, head_sha): (CheckOrigin, CommitSha),
+        now: Timestamp,
+    ) -> Result<Option<CheckedDispatch>, StoreError> {
         let mut keys = vec![RecordKey::Delivery(origin.delivery)];
         keys.extend(origin.dispatch.map(RecordKey::Dispatch));
         let mut loaded = self.store.load(&keys).await?.into_iter().map(|stored| stored.map(|stored| stored.record));
         let Some(Some(Record::Delivery(delivery))) = loaded.next() else { return Ok(None) };
         let in_flight = match loaded.next() {
-            Some(Some(Record::Dispatch(dispatch))) => dispatch.is_in_flight(),
+            Some(Some(Record::Dispatch(dispatch))) => {
+                dispatch.is_in_flight() && now < later(dispatch.decided_at, FLIES_AT_MOST)
+            }
             _ => false,
         };
-        Ok(Some(CheckedDispatch { event: delivery.event, target: origin.target, in_flight }))
+        let (delivery, event) = (delivery.key, delivery.event);
+        Ok(Some(CheckedDispatch { delivery, event, target: origin.target, head_sha, in_flight }))
     }
 
     /// The policy file of a repository. `id` is the repository that must be behind the name, where it is known.
@@ -406,11 +416,11 @@ fn chain(stored: Option<Option<Stored>>) -> Option<crate::chain::Chain> {
     }
 }
 
-/// What the stored check tells of.
-fn origin(stored: Option<Option<Stored>>) -> Option<CheckOrigin> {
+/// What the stored check tells of, and the commit that it is shown on.
+fn origin(stored: Option<Option<Stored>>) -> Option<(CheckOrigin, CommitSha)> {
     match stored.flatten()?.record {
         Record::Notice(notice) => match notice.about {
-            About::Check(check) => check.origin,
+            About::Check(check) => Some((check.origin?, check.head_sha)),
             About::Comment(_) | About::Reaction { .. } => None,
         },
         _ => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dispatch_core::Timestamp;
 use dispatch_core::decide::{Answers, CheckedDispatch, Identity, Plan, PolicyAnswer, PolicyFile, decide_with};
+use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::environment::{Environment, EnvironmentDescription, EnvironmentKey, EnvironmentState};
 use dispatch_core::event::{
     CheckRerequest, Command, CommandArgument, Commenter, Event, EventKind, EventRepository, Head, PullRequest,
@@ -163,7 +164,13 @@ impl Setup {
             start: dispatch_core::policy::Start::Event(event_type.parse().unwrap()),
         };
         Self {
-            checked: Some(CheckedDispatch { event: original.event.clone(), target, in_flight: false }),
+            checked: Some(CheckedDispatch {
+                delivery: DeliveryKey { id: "first".parse().unwrap(), body_sha256: "0".repeat(64) },
+                event: original.event.clone(),
+                target,
+                head_sha: HEAD.parse().unwrap(),
+                in_flight: false,
+            }),
             event: event(EventKind::CheckRerequest(check)),
             ..Self::pull_request(PullRequestAction::Opened)
         }
