@@ -183,7 +183,10 @@ fn destroy(
             keep: pull_request.keep,
             at: wanted_at(case, pull_request),
         };
-        return Some(Err(Denied { releases: Some(releases), ..denied(Reason::EnvironmentStillHeld, message) }));
+        return Some(Err(Denied {
+            releases: Some(Box::new(releases)),
+            ..denied(Reason::EnvironmentStillHeld, message)
+        }));
     }
     Some(Ok((key, description)))
 }

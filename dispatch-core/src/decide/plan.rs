@@ -212,7 +212,7 @@ pub struct Allowed {
     pub chain: Chain,
     /// What it does to an environment.
     #[serde(default)]
-    pub environment: Option<EnvironmentUse>,
+    pub environment: Option<Box<EnvironmentUse>>,
 }
 
 /// Not to be started, and why.
@@ -230,7 +230,7 @@ pub struct Denied {
     pub inbound_rule: Option<RuleLocation>,
     /// The environment that the pull request does not hold any more although nothing is to be done about it yet.
     #[serde(default)]
-    pub releases: Option<EnvironmentUse>,
+    pub releases: Option<Box<EnvironmentUse>>,
 }
 
 /// Whether the source's side may see what the target's side decided.

@@ -257,7 +257,7 @@ impl Entry<'_> {
                 request: prepared.request,
                 inbound_rule,
                 chain: prepared.chain,
-                environment: prepared.environment,
+                environment: prepared.environment.map(Box::new),
             }),
             Err(denied) => Verdict::Denied(Denied {
                 git_ref: prepared.request.git_ref().cloned(),

@@ -22,7 +22,7 @@ pub(super) struct State {
 
 /// The environment that a dispatch is about.
 pub(super) fn environment(dispatch: &Dispatch) -> Option<&EnvironmentUse> {
-    dispatch.decision.allowed()?.environment.as_ref()
+    dispatch.decision.allowed()?.environment.as_deref()
 }
 
 /// The page of the run that a dispatch started, where it can be a link.

@@ -206,7 +206,7 @@ mod tests {
             (format!("/deploy {SHA}"), sha.clone()),
             (format!("/deploy    {SHA} \t\r\nplease"), sha),
             (format!("/deploy {}", SHA.to_uppercase()), CommandArgument::Other),
-            (format!("/deploy {}", &SHA[1..]), CommandArgument::Other),
+            (format!("/deploy {}", SHA.strip_prefix(|_| true).unwrap()), CommandArgument::Other),
             (format!("/deploy {SHA}0"), CommandArgument::Other),
             (format!("/deploy {SHA} {SHA}"), CommandArgument::Other),
             (format!("/deploy \t{SHA}"), CommandArgument::Other),
