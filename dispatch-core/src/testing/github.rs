@@ -1,7 +1,10 @@
 //! The port to GitHub over a [`World`]: what the real client does by HTTP, without the HTTP.
 
+mod call;
 mod delivery_log;
 mod issues;
+mod notices;
+mod pull_requests;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -15,7 +18,6 @@ use crate::Timestamp;
 use crate::dispatch::StartedRun;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{MAX_BYTES, PolicyPath};
-use crate::ports::PullRequestPort;
 use crate::ports::github::{FileRead, FileVersion, RateLimitReset, RepositoryFound, RepositoryRef, RunListing};
 use crate::ports::{GitHubError, GitHubPort};
 use crate::request::DispatchRequest;
@@ -92,8 +94,6 @@ impl WorldGitHub {
         }
     }
 }
-
-impl PullRequestPort for WorldGitHub {}
 
 #[async_trait]
 impl GitHubPort for WorldGitHub {
