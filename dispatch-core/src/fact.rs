@@ -41,6 +41,14 @@ impl Fact {
     /// speaks, as a URI reference: `source` and `id` together are unique.
     #[must_use]
     pub fn to_cloud_event(&self, source: &str) -> serde_json::Value {
+        let mut data = serde_json::json!({
+            "delivery": self.subject.delivery,
+            "dispatch": self.subject.dispatch,
+            "fact": self.body,
+        });
+        if let (Some(data), Some(environment)) = (data.as_object_mut(), &self.subject.environment) {
+            data.insert("environment".to_owned(), serde_json::json!(environment));
+        }
         serde_json::json!({
             "specversion": "1.0",
             "id": self.id(),
@@ -49,12 +57,7 @@ impl Fact {
             "subject": self.subject.to_string(),
             "time": self.time,
             "datacontenttype": "application/json",
-            "data": {
-                "delivery": self.subject.delivery,
-                "dispatch": self.subject.dispatch,
-                "environment": self.subject.environment,
-                "fact": self.body,
-            },
+            "data": data,
         })
     }
 }

@@ -18,6 +18,7 @@
 //! somebody else went on - conflicts, and changes nothing.
 
 mod dispatch;
+mod environment;
 mod ingress;
 mod look;
 mod lookup;

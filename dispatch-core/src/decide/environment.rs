@@ -195,7 +195,7 @@ fn destroy(
 fn is_held(case: &Case<'_>, pull_request: &PullRequestState, environment: &Environment) -> bool {
     environment.source.id == case.event.repository.id
         && environment.state != EnvironmentState::Destroyed
-        && (sweep(case).is_some() || environment.holders.contains(&pull_request.number))
+        && (sweep(case).is_some() || environment.concerns(pull_request.number))
 }
 
 fn sweep<'a>(case: &Case<'a>) -> Option<&'a Sweep> {

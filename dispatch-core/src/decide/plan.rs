@@ -79,7 +79,7 @@ impl Decision {
     }
 
     /// Denies an allowed target after all. What was computed of it stays to be seen.
-    pub(super) fn deny(&mut self, reason: Reason, message: String) {
+    pub(crate) fn deny(&mut self, reason: Reason, message: String) {
         self.verdict = Verdict::Denied(Denied {
             reason,
             message,

@@ -222,6 +222,13 @@ impl Environment {
         }
     }
 
+    /// When the action ended that a dispatch waited for. None where it did not wait for one.
+    #[must_use]
+    pub fn turn_came_at(&self, dispatch: &DispatchKey) -> Option<Timestamp> {
+        let waits = self.wanted.as_ref().filter(|step| step.dispatch == *dispatch)?;
+        (self.changed_at > waits.since && self.under_way.is_none()).then_some(self.changed_at)
+    }
+
     /// The action of a dispatch begins: its turn has come. An action that has been under way for too long is given up.
     pub fn begin(&mut self, wish: &EnvironmentUse, dispatch: &DispatchKey, now: Timestamp) {
         if let Some(step) = self.under_way.take() {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::Pipeline;
+use super::environment::EnvironmentTurn;
 use super::lookup::LookupError;
 use super::settle::Step;
 use crate::Timestamp;
 use crate::decide::{Allowed, Decision, Edge, EdgeKey, Identity, Plan, Verdict};
 use crate::dispatch::{Dispatch, DispatchState, Search, StartedRun};
+use crate::environment::EnvironmentKey;
 use crate::ledger::{Ledger, OpenCall};
 use crate::ports::GitHubError;
 use crate::ports::github::RepositoryRef;
@@ -70,15 +72,22 @@ impl Pipeline {
         let fresh = later(dispatch.decided_at, DECISION_HOLDS_FOR - TIME_TO_SEND);
         let mut holds = !was_put_back && dispatch.decided_at <= now && now <= fresh;
         for _ in 0..MAX_CONFLICTS {
-            let places = self.places(&dispatch).await?;
+            let places = self.places(&dispatch, now).await?;
             if let Some(step) = self.held_up(&dispatch, &places.ledger(), now) {
+                return self.settle(dispatch, version, step, now).await;
+            }
+            if let Some(step) = places.turn.step() {
                 return self.settle(dispatch, version, step, now).await;
             }
             // Since the decision another repository may have been stored behind one of the names.
             if !holds || !places.agree_with(&dispatch) {
-                match self.decide_again(&dispatch, now).await {
+                match self.decide_again(&dispatch, &places.turn, now).await {
                     Ok(Again::Allowed(decision)) => {
+                        let same = environment_key(&decision) == environment_key(&dispatch.decision);
                         (dispatch.decision, dispatch.decided_at, holds) = (*decision, now, true);
+                        if !same {
+                            continue;
+                        }
                     }
                     Ok(Again::Denied { reason, message }) => {
                         let step = Step::To(DispatchState::Cancelled { reason, message });
@@ -100,7 +109,9 @@ impl Pipeline {
                     let step = self.after_call(&dispatch, answer, now);
                     return self.store_answer(dispatch, version + 1, step, now).await;
                 }
-                Err(StoreError::Conflict(RecordKey::Edge(_) | RecordKey::Lane(_) | RecordKey::Target(_))) => {}
+                Err(StoreError::Conflict(
+                    RecordKey::Edge(_) | RecordKey::Lane(_) | RecordKey::Target(_) | RecordKey::Environment(_),
+                )) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -108,13 +119,13 @@ impl Pipeline {
         self.settle(dispatch, version, Step::Wait { until: later(now, CROWDED), error }, now).await
     }
 
-    /// The edge, the lane and the target's ledger of a dispatch, as they are stored.
-    async fn places(&self, dispatch: &Dispatch) -> Result<Places, StoreError> {
+    /// The edge, the lane, the target's ledger and the environment of a dispatch, as they are stored.
+    async fn places(&self, dispatch: &Dispatch, now: Timestamp) -> Result<Places, StoreError> {
         let mut keys = vec![RecordKey::Edge(edge_key(dispatch)), RecordKey::Target(dispatch.key.target.clone())];
         keys.extend(dispatch.source.lane.as_ref().map(|(key, _)| RecordKey::Lane(key.clone())));
         let mut loaded = self.store.load(&keys).await?.into_iter();
         let mut next = || loaded.next().flatten();
-        Ok(Places { edge: next(), ledger: next(), lane: next() })
+        Ok(Places { edge: next(), ledger: next(), lane: next(), turn: self.environment_turn(dispatch, now).await? })
     }
 
     /// What keeps a call from beginning now: too many of its target are open, or its source has used it too often.
@@ -167,7 +178,9 @@ impl Pipeline {
             let record = Record::Lane(key.clone(), *number);
             writes.push(Write { record, expected: expected(&places.lane) });
         }
-        self.store.commit(Commit { writes, facts: Vec::new() }).await?;
+        let environment = self.environment_begins(dispatch, places.turn, now);
+        writes.extend(environment.writes);
+        self.store.commit(Commit { writes, facts: environment.facts }).await?;
         *dispatch = calling;
         Ok(())
     }
@@ -228,12 +241,22 @@ impl Pipeline {
     }
 
     /// Decides about the dispatch's event again, with the same function.
-    async fn decide_again(&self, dispatch: &Dispatch, now: Timestamp) -> Result<Again, LookupError> {
+    ///
+    /// Its age counts from when its turn came, where it had to wait for another change of the same environment: nobody has
+    /// wanted anything newer since.
+    async fn decide_again(
+        &self,
+        dispatch: &Dispatch,
+        turn: &EnvironmentTurn,
+        now: Timestamp,
+    ) -> Result<Again, LookupError> {
         let loaded = self.store.load(&[RecordKey::Delivery(dispatch.delivery.clone())]).await?;
-        let Some(Record::Delivery(delivery)) = loaded.into_iter().next().flatten().map(|stored| stored.record) else {
+        let Some(Record::Delivery(mut delivery)) = loaded.into_iter().next().flatten().map(|stored| stored.record)
+        else {
             let message = "the event that it follows from is not stored any more".to_owned();
             return Ok(Again::Denied { reason: Reason::EventTooOld, message });
         };
+        delivery.renewed_at = delivery.renewed_at.max(turn.came_at(&dispatch.key));
         let (plan, _) = self.decide(&delivery, now).await?;
         Ok(again(plan, dispatch))
     }
@@ -280,16 +303,22 @@ fn again(plan: Plan, dispatch: &Dispatch) -> Again {
         }
     }
     match reason {
-        Reason::EventTooOld | Reason::EdgeRateExceeded => Again::Denied { reason, message },
+        Reason::EventTooOld
+        | Reason::EdgeRateExceeded
+        | Reason::PullRequestSuperseded
+        | Reason::EnvironmentStillHeld
+        | Reason::EnvironmentNotHeld
+        | Reason::EnvironmentNameTaken => Again::Denied { reason, message },
         _ => Again::Denied { reason: Reason::ConsentWithdrawn, message: format!("{message} ({reason})") },
     }
 }
 
-/// The stored edge, ledger and lane of a dispatch.
+/// The stored edge, ledger and lane of a dispatch, and whether its environment lets it go.
 struct Places {
     edge: Option<Stored>,
     ledger: Option<Stored>,
     lane: Option<Stored>,
+    turn: EnvironmentTurn,
 }
 
 impl Places {
@@ -310,6 +339,10 @@ impl Places {
         let target = callable(dispatch).map(|(repository, _)| repository.id);
         self.edge().is_none_or(|edge| edge.source == dispatch.source.repository && Some(edge.target) == target)
     }
+}
+
+fn environment_key(decision: &Decision) -> Option<&EnvironmentKey> {
+    Some(&decision.allowed()?.environment.as_ref()?.key)
 }
 
 fn edge_key(dispatch: &Dispatch) -> EdgeKey {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::environment::is_about_environments;
 use super::lookup::LookupError;
 use super::{Pipeline, Planned};
 use crate::Timestamp;
@@ -67,8 +68,8 @@ impl Pipeline {
         is_own && now < later(delivery.received_at, self.settle.saturating_mul(2).saturating_add(OWN_RUN_WAITS))
     }
 
-    /// Stores a plan, claims the keys of its dispatches, and takes what they cost from the root's budget. Where others were
-    /// faster, it decides again with what was read before.
+    /// Stores a plan, claims the keys of its dispatches, takes what they cost from the root's budget, and writes what is
+    /// wanted of environments. Where others were faster, it decides again with what was read before.
     async fn store_plan(
         &self,
         delivery: Delivery,
@@ -88,13 +89,24 @@ impl Pipeline {
                 }
                 continue;
             }
+            let stage = self.stage(&delivery, &plan).await?;
+            if stage.correct(&mut known) {
+                match decide(&delivery.event, &known, &self.guardrails) {
+                    Decided::Plan(again) => plan = again,
+                    Decided::Need(_) => break,
+                }
+                continue;
+            }
+            stage.deny_outdated(&delivery, &mut plan, &mut claims.dispatches);
             claims.keep_budget(&mut plan, now);
+            let environments = stage.writes(&delivery, &plan, &claims.dispatches, now);
 
             let Claims { dispatches, already_claimed, budget } = claims;
             let mut planned = delivery.clone();
             (planned.state, planned.due) = (DeliveryState::Planned, None);
             let body = FactBody::DeliveryPlanned { delivery: delivery.summary(), plan: plan.clone(), already_claimed };
-            let facts = vec![planned.next_fact(now, body)];
+            let mut facts = vec![planned.next_fact(now, body)];
+            facts.extend(environments.facts);
             let mut writes = vec![Write { record: Record::Delivery(Box::new(planned)), expected: Some(version) }];
             let new =
                 |dispatch: &Dispatch| Write { record: Record::Dispatch(Box::new(dispatch.clone())), expected: None };
@@ -104,8 +116,11 @@ impl Pipeline {
                     .filter(|_| !dispatches.is_empty())
                     .map(|budget| Write { record: Record::Root(budget.root, budget.spent), expected: budget.version }),
             );
+            writes.extend(environments.writes);
             match self.store.commit(Commit { writes, facts }).await {
                 Ok(()) => return Ok(Planned::Done { plan, dispatches }),
+                // Something else happened to the same pull request or environment.
+                Err(StoreError::Conflict(key)) if is_about_environments(&key) => {}
                 // Another delivery of the same event was faster, or another event of the same chain.
                 Err(StoreError::Conflict(RecordKey::Dispatch(_) | RecordKey::Root(_))) => {}
                 Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Pipeline;
+use super::{Pipeline, environment};
 use crate::Timestamp;
 use crate::dispatch::{Dispatch, DispatchState, StartedRun};
 use crate::fact::{Fact, FactBody, Subject};
@@ -69,9 +69,20 @@ impl Pipeline {
             }
             writes.extend(taken.run.clone().map(|record| Write { record, expected: None }));
             writes.extend(self.report_writes(&taken.dispatch, &taken.dispatch.state, now).await?);
-            match self.store.commit(Commit { writes, facts: taken.fact.iter().cloned().collect() }).await {
+            let mut facts: Vec<_> = taken.fact.iter().cloned().collect();
+            if let Some(end) = environment::ends(&before.state, &taken.dispatch.state) {
+                let environment = self.environment_ends(&taken.dispatch, end, now).await?;
+                writes.extend(environment.writes);
+                facts.extend(environment.facts);
+            }
+            match self.store.commit(Commit { writes, facts }).await {
                 Ok(()) => return Ok(taken.dispatch.state),
                 Err(StoreError::Conflict(key @ (RecordKey::Target(_) | RecordKey::Report(_)))) => conflict = Some(key),
+                Err(StoreError::Conflict(key)) if environment::is_about_environments(&key) => conflict = Some(key),
+                // The one that waited for its turn has been taken up.
+                Err(StoreError::Conflict(RecordKey::Dispatch(key))) if key != before.key => {
+                    conflict = Some(RecordKey::Dispatch(key));
+                }
                 Err(StoreError::Conflict(RecordKey::Run(_))) if found_by_looking => {
                     found_by_looking = false;
                     let again = Step::Look { state: before.state.clone(), until: later(now, LOOK_AFTER) };

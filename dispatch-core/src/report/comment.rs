@@ -53,7 +53,7 @@ pub fn body(comment: &Comment) -> String {
 /// target without one.
 #[must_use]
 pub fn part_key(decision: &Decision) -> String {
-    let used = decision.allowed().and_then(|allowed| allowed.environment.as_ref());
+    let used = decision.allowed().and_then(|allowed| allowed.environment.as_deref());
     match used {
         Some(environment) => {
             let EnvironmentKey { repository, name } = &environment.key;
