@@ -25,7 +25,12 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
     let repository = call.repository()?;
     let (name, latest) = (call.query("check_name"), call.query("filter") != Some("all"));
     let mut found = world.check_runs_of(call.token()?, &repository, call.part("commit"), name, latest)?;
-    found.retain(|check| call.query("status").is_none_or(|status| status == check.status));
+    let app = world.app().id.to_string();
+    // Every check run here is of the one App.
+    found.retain(|check| {
+        call.query("status").is_none_or(|status| status == check.status)
+            && call.query("app_id").is_none_or(|id| id == app)
+    });
     let state = state(world, &repository)?;
     let (page, link) = call.page(world, &found);
     let page: Vec<Value> = page.iter().map(|check| world.json_check_run(state, check)).collect();

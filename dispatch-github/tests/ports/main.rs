@@ -3,6 +3,8 @@
 
 mod delivery_log;
 mod issues;
+mod notices;
+mod pull_requests;
 mod runs;
 
 use std::fmt::Debug;
@@ -13,7 +15,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, GitHubError, GitHubPort, RateLimitReset, RepositoryRef};
-use dispatch_core::ports::{DeliveryLogPort, IssuePort};
+use dispatch_core::ports::{DeliveryLogPort, IssuePort, NoticePort};
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
 use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, World};
@@ -74,14 +76,18 @@ enum Ask {
     Runs(u64),
     /// One step after the other with the issues of `acme/app`.
     Issues(&'static [issues::Step]),
+    /// One step after the other with the pull requests and people of `acme/app`.
+    PullRequests(&'static [pull_requests::Step]),
+    /// One step after the other with what `acme/app` is shown.
+    Notices(&'static [notices::Step]),
     /// So many pages of the delivery log, and another delivery of the last attempt on them.
     Attempts(usize),
 }
-use Ask::{Attempts, Dispatch, DispatchLate, Issues, OnBranch, Read, ReadAnother, Runs};
+use Ask::{Attempts, Dispatch, DispatchLate, Issues, Notices, OnBranch, PullRequests, Read, ReadAnother, Runs};
 
 /// All that the client does.
-trait Ports: GitHubPort + IssuePort + DeliveryLogPort {}
-impl<T: GitHubPort + IssuePort + DeliveryLogPort> Ports for T {}
+trait Ports: GitHubPort + IssuePort + NoticePort + DeliveryLogPort {}
+impl<T: GitHubPort + IssuePort + NoticePort + DeliveryLogPort> Ports for T {}
 
 /// Who is asked, and what `acme/app` is there.
 struct Asked<'a> {
@@ -96,6 +102,12 @@ impl<'a> Asked<'a> {
         let state = world.repositories().find(|state| state.private).unwrap();
         let heads = state.branches.iter().map(|(branch, sha)| (branch.clone(), sha.clone())).collect();
         Self { port, id: state.id, heads }
+    }
+
+    /// The head of `topic`, or of `main` where there is no such branch.
+    fn topic(&self) -> &CommitSha {
+        let head = |branch| self.heads.iter().find(|(name, _)| name == branch).map(|(_, sha)| sha);
+        head("topic").or_else(|| head("main")).unwrap()
     }
 
     async fn ask(&self, ask: Ask) -> String {
@@ -120,6 +132,8 @@ impl<'a> Asked<'a> {
                 told(self.port.dispatch(&app, &request("cd.yml", "main", "environment"), late).await)
             }
             Issues(steps) => issues::ask(self.port, &app, steps).await,
+            PullRequests(steps) => pull_requests::ask(self.port, &app, self.topic(), steps).await,
+            Notices(steps) => notices::ask(self.port, &app, self.topic(), steps).await,
             Attempts(pages) => delivery_log::ask(self.port, pages).await,
             Runs(seconds) => {
                 let since = Timestamp::now() - Duration::from_secs(seconds);
@@ -179,6 +193,15 @@ fn fault(world: &mut World, kind: FaultKind) {
         ("GET", "/repos/acme/app/issues"),
         ("POST", "/repos/acme/app/issues"),
         ("PATCH", "/repos/acme/app/issues/*"),
+        ("GET", "/repos/acme/app/pulls/*"),
+        ("GET", "/repos/acme/app/collaborators/**"),
+        ("GET", "/repos/acme/app/actions/workflows"),
+        ("GET", "/repos/acme/app/commits/*/check-runs"),
+        ("POST", "/repos/acme/app/check-runs"),
+        ("PATCH", "/repos/acme/app/check-runs/*"),
+        ("GET", "/repos/acme/app/issues/*/comments"),
+        ("POST", "/repos/acme/app/issues/*/comments"),
+        ("PATCH", "/repos/acme/app/issues/comments/*"),
         ("GET", "/app/hook/deliveries"),
         ("POST", "/app/hook/deliveries/**"),
     ] {
@@ -354,4 +377,10 @@ async fn expired_tokens_are_replaced_and_the_dispatch_happens_once() {
     asked.ask(Dispatch("cd.yml", "main", "environment")).await;
     assert_eq!(emulator.world().take_dispatches().len(), 1);
     emulator.shutdown().await;
+}
+
+fn without(world: &mut World, permission: &str) {
+    let mut permissions = world.app().permissions.clone();
+    permissions.remove(permission);
+    world.set_permissions(&"acme".parse().unwrap(), permissions).unwrap();
 }

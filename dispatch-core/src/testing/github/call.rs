@@ -67,3 +67,12 @@ impl WorldGitHub {
         })
     }
 }
+
+/// As the client does: nothing is sent that GitHub would refuse for its length.
+pub(super) fn at_most(text: &str, characters: usize, field: &str) -> Result<(), GitHubError> {
+    if text.chars().nth(characters).is_none() {
+        return Ok(());
+    }
+    let message = format!("{field} is too long (maximum is {characters} characters)");
+    Err(GitHubError::Refused { status: 422, message, permission: None })
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::call::{Call, Permission};
+use super::call::{Call, Permission, at_most};
 use super::{PER_PAGE, WorldGitHub};
 use crate::Timestamp;
 use crate::name::{CheckRunId, CommentId, PullRequestNumber};
@@ -17,6 +17,10 @@ const COMMENTS: Permission = ("pull_requests", Access::Write);
 const CHECK_PAGES: usize = 10;
 /// How many of the newest comments are looked through, as the client does.
 const NEWEST_COMMENTS: usize = 1_000;
+/// Characters of a summary (REST API description).
+const MAX_SUMMARY: usize = 65_535;
+/// Characters of a comment (observed).
+const MAX_COMMENT: usize = 65_536;
 /// Annotations in one request (REST API description).
 const MAX_ANNOTATIONS: usize = 50;
 
@@ -44,6 +48,7 @@ impl NoticePort for WorldGitHub {
     }
 
     async fn create_check(&self, check: &Check, not_after: Timestamp) -> Result<CheckRunId, GitHubError> {
+        at_most(&check.summary, MAX_SUMMARY, "summary")?;
         let name = &check.repository.name;
         let call = Call::write(&check.repository, CHECKS, "POST", format!("/repos/{name}/check-runs"));
         let annotations = check.annotations.iter().take(MAX_ANNOTATIONS).map(annotation).collect();
@@ -60,6 +65,7 @@ impl NoticePort for WorldGitHub {
     }
 
     async fn update_check(&self, id: CheckRunId, check: &Check) -> Result<(), GitHubError> {
+        at_most(&check.summary, MAX_SUMMARY, "summary")?;
         let name = &check.repository.name;
         let call = Call::write(&check.repository, CHECKS, "PATCH", format!("/repos/{name}/check-runs/{id}"));
         let updated = self.call(&call, |world, token| {
@@ -110,6 +116,7 @@ impl NoticePort for WorldGitHub {
         body: &str,
         not_after: Timestamp,
     ) -> Result<CommentId, GitHubError> {
+        at_most(body, MAX_COMMENT, "body")?;
         let name = &repository.name;
         let url = format!("/repos/{name}/issues/{pull_request}/comments");
         let call = Call::write(repository, COMMENTS, "POST", url).not_after(not_after);
@@ -120,6 +127,7 @@ impl NoticePort for WorldGitHub {
     }
 
     async fn update_comment(&self, repository: &RepositoryRef, id: CommentId, body: &str) -> Result<(), GitHubError> {
+        at_most(body, MAX_COMMENT, "body")?;
         let name = &repository.name;
         let call = Call::write(repository, COMMENTS, "PATCH", format!("/repos/{name}/issues/comments/{id}"));
         let updated = self.call(&call, |world, token| Ok((200, drop(world.update_comment(token, name, id.0, body)?))));
