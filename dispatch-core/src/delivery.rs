@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::event::{Event, EventKind};
-use crate::name::{Branch, DeliveryId, Repository, WorkflowFile};
+use crate::name::{Branch, DeliveryId, PullRequestNumber, Repository, WorkflowFile};
 use crate::reason::Reason;
 
 /// The inbox key: GitHub's delivery id and the SHA-256 of the body. The signature covers the body only, so that an id
@@ -68,8 +68,14 @@ pub struct DeliverySummary {
     pub repository: Repository,
     /// The workflow, for a run that has one.
     pub workflow: Option<WorkflowFile>,
-    /// The branch, where there is one.
+    /// The branch, where there is one: of a pull request, the one that it wants to change.
     pub branch: Option<Branch>,
+    /// The pull request, where it is about one.
+    #[serde(default)]
+    pub pull_request: Option<PullRequestNumber>,
+    /// What happened to the pull request, or the command, in one word.
+    #[serde(default)]
+    pub word: Option<String>,
     /// When it was accepted.
     pub received_at: Timestamp,
 }
@@ -84,8 +90,16 @@ impl DeliverySummary {
             EventKind::PullRequest(pull_request) => (None, Some(pull_request.now.base_branch.clone())),
             EventKind::RunProgress(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => (None, None),
         };
+        let (pull_request, word) = match &event.kind {
+            EventKind::PullRequest(pull_request) => {
+                (Some(pull_request.now.number), Some(pull_request.action.to_string()))
+            }
+            EventKind::Command(command) => (Some(command.pull_request), Some(command.name.to_string())),
+            EventKind::RunProgress(run) => (None, Some(run.stage.as_str().to_owned())),
+            EventKind::WorkflowRun(_) | EventKind::Push(_) | EventKind::CheckRerequest(_) => (None, None),
+        };
         let repository = event.repository.name.clone();
-        Self { event: event.kind.name().to_owned(), repository, workflow, branch, received_at }
+        Self { event: event.kind.name().to_owned(), repository, workflow, branch, pull_request, word, received_at }
     }
 }
 

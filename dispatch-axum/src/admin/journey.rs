@@ -1,5 +1,7 @@
 //! One delivery: what it said, what was decided about each target and by which lines, and every step on its way.
 
+mod details;
+
 use std::sync::Arc;
 
 use askama::Template;
@@ -10,15 +12,14 @@ use dispatch_core::Timestamp;
 use dispatch_core::chain::Place;
 use dispatch_core::decide::{Decision, Skipped, Verdict};
 use dispatch_core::delivery::DeliveryKey;
-use dispatch_core::event::{Event, EventKind, Head};
 use dispatch_core::fact::{Fact, FactBody};
 use dispatch_core::ports::StoreError;
 use dispatch_core::ports::store::ViewQuery;
 use dispatch_core::projection::{JOURNEY, journey_partition};
 use dispatch_core::reason::Reason;
-use dispatch_core::request::DispatchRequest;
 use http::Uri as Address;
 
+use self::details::{details, environment};
 use super::Visitor;
 use super::overview::Pill;
 use super::page::{Frame, Moment, not_found, respond, unavailable};
@@ -74,6 +75,7 @@ struct DecisionCard {
     inbound_rule: Option<String>,
     git_ref: Option<String>,
     inputs: Vec<(String, String)>,
+    environment: Vec<(&'static str, String)>,
     /// What became of it, after it was allowed.
     outcome: Option<String>,
     run: Option<Link>,
@@ -147,34 +149,6 @@ fn about(service: &Service, fact: &Fact, now: Timestamp) -> Option<About> {
     })
 }
 
-fn details(service: &Service, event: &Event) -> (Vec<(&'static str, String)>, Option<Link>) {
-    let mut details = Vec::new();
-    let page = match &event.kind {
-        EventKind::WorkflowRun(run) => {
-            details.extend(run.workflow.as_ref().map(|workflow| ("workflow", workflow.to_string())));
-            details.push(("conclusion", run.conclusion.map_or_else(|| "none".to_owned(), |word| word.to_string())));
-            details.extend(run.head_branch.as_ref().map(|branch| ("branch", branch.to_string())));
-            details.push(("commit", run.head_sha.to_string()));
-            let origin = match run.head {
-                Head::SameRepository => None,
-                Head::Fork(id) => Some(format!("a fork (repository {id})")),
-                Head::Unknown => Some("unknown, so treated as a fork".to_owned()),
-            };
-            details.extend(origin.map(|origin| ("commit from", origin)));
-            details.push(("started by", run.event.clone()));
-            details.push(("run", format!("{}, attempt {}", run.id, run.attempt)));
-            Some(link(service, &run.url))
-        }
-        EventKind::Push(push) => {
-            details.extend(push.branch.as_ref().map(|branch| ("branch", branch.to_string())));
-            details.extend(push.after.as_ref().map(|sha| ("commit", sha.to_string())));
-            None
-        }
-        _ => None,
-    };
-    (details, page)
-}
-
 fn skipped_card(skipped: &Skipped) -> SkippedCard {
     let rule = skipped.outbound_rule.as_ref().map(ToString::to_string);
     SkippedCard { reason: skipped.reason, message: skipped.message.clone(), rule }
@@ -191,6 +165,7 @@ fn decision_card(service: &Service, decision: &Decision, claimed: bool, latest: 
         inbound_rule: None,
         git_ref: None,
         inputs: Vec::new(),
+        environment: Vec::new(),
         outcome: None,
         run: None,
     };
@@ -204,10 +179,9 @@ fn decision_card(service: &Service, decision: &Decision, claimed: bool, latest: 
         }
         Verdict::Allowed(allowed) => {
             card.inbound_rule = Some(text(&allowed.inbound_rule));
-            if let DispatchRequest::Workflow(request) = &allowed.request {
-                card.git_ref = Some(text(request.git_ref()));
-                card.inputs = request.inputs().clone().into_iter().collect();
-            }
+            card.git_ref = allowed.request.git_ref().map(|git_ref| text(git_ref));
+            card.inputs = allowed.request.values().into_iter().collect();
+            card.environment = allowed.environment.as_deref().map(environment).unwrap_or_default();
             (card.state, card.outcome) = outcome(claimed, latest);
             if let Some(FactBody::DispatchTriggered { run: Some(run) } | FactBody::DispatchRunFound { run }) = latest {
                 card.run = Some(link(service, &run.url));

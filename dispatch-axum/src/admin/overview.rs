@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use dispatch_core::Timestamp;
-use dispatch_core::delivery::DeliveryKey;
+use dispatch_core::delivery::{DeliveryKey, DeliverySummary};
 use dispatch_core::ports::StoreError;
 use dispatch_core::ports::store::ViewQuery;
 use dispatch_core::projection::{Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EVERYTHING};
@@ -62,8 +62,7 @@ struct Denial {
 struct DeliveryLine {
     link: String,
     repository: String,
-    event: String,
-    workflow: Option<String>,
+    what: String,
     branch: Option<String>,
     received: Moment,
     state: Pill,
@@ -110,9 +109,9 @@ async fn read(service: &Service, frame: Frame, before: Option<String>, now: Time
 async fn figures(service: &Service) -> Result<(Vec<Total>, Vec<Denial>), StoreError> {
     use Counter::{Allowed, Denied, DeniedFor, Received, SkippedFor, Triggered};
     let cards = [
-        (Received, "runs received", "workflow runs that were decided about, or will be", "calm"),
+        (Received, "events received", "runs, pull requests and commands that were decided about, or will be", "calm"),
         (Allowed, "targets allowed", "both sides had written down that they want it", "calm"),
-        (Triggered, "workflows started", "GitHub said that it started them", "good"),
+        (Triggered, "targets started", "GitHub said that it started them", "good"),
         (Denied, "targets denied", "each with its reason, below", "quiet"),
     ];
     let mut names: Vec<_> = cards.iter().map(|(counter, ..)| counter.to_string()).collect();
@@ -151,14 +150,23 @@ fn line(row: DeliveryRow, now: Timestamp) -> DeliveryLine {
     DeliveryLine {
         link: link(&row.key),
         repository: row.delivery.repository.to_string(),
-        event: row.delivery.event,
-        workflow: row.delivery.workflow.map(|workflow| workflow.to_string()),
+        what: what(&row.delivery),
         branch: row.delivery.branch.map(|branch| branch.to_string()),
         received: Moment::new(row.delivery.received_at, now),
         state: pill(&row.state, row.allowed, row.denied),
         reason,
         allowed: row.allowed,
         denied: row.denied,
+    }
+}
+
+/// What happened, in a few words.
+fn what(delivery: &DeliverySummary) -> String {
+    match (&delivery.workflow, delivery.pull_request, &delivery.word) {
+        (Some(workflow), ..) => workflow.to_string(),
+        (None, Some(number), Some(word)) => format!("#{number} {word}"),
+        (None, _, Some(word)) => format!("{} {word}", delivery.event),
+        (None, ..) => delivery.event.clone(),
     }
 }
 
