@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 pub use self::change::{Leaves, NotTaken, StepEnd, Turn};
 use crate::Timestamp;
 use crate::dispatch::DispatchKey;
-use crate::name::{Branch, EnvironmentName, PullRequestNumber, Repository};
+use crate::event::Event;
+use crate::name::{Branch, EnvironmentName, InstallationId, PullRequestNumber, Repository};
 use crate::policy::EnvironmentAction;
 use crate::ports::github::RepositoryRef;
 
@@ -80,6 +81,8 @@ pub struct Environment {
     pub key: EnvironmentKey,
     /// The repository whose pull requests it is for. Another one cannot have it.
     pub source: RepositoryRef,
+    /// What the last webhook said about that repository.
+    pub origin: EnvironmentOrigin,
     /// As it was created, or updated last.
     pub description: EnvironmentDescription,
     /// The pull requests that hold it. It is destroyed when none does.
@@ -112,6 +115,29 @@ pub struct Environment {
     /// The sequence number of the next fact about it. It begins with the time of the first in seconds, so that a record that
     /// is made anew after its retention does not use a number again.
     pub facts: u32,
+}
+
+/// What the last webhook said about the repository of an environment's pull requests: for what is found out without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentOrigin {
+    /// The branch whose policy file counts.
+    pub default_branch: Branch,
+    /// Whether strangers cannot see the repository.
+    pub private: bool,
+    /// Whose installation of the App sent it.
+    pub installation: Option<InstallationId>,
+}
+
+impl EnvironmentOrigin {
+    /// Where an event came from.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            default_branch: event.repository.default_branch.clone(),
+            private: event.repository.private,
+            installation: event.installation,
+        }
+    }
 }
 
 /// An action on an environment.

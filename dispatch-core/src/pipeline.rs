@@ -10,7 +10,8 @@
 //! | [`Pipeline::report`] | what is to be told about failures | that it was told |
 //! | [`Pipeline::show`] | a check run, a comment or a reaction | first that it is created, then that it is there |
 //!
-//! [`Pipeline::recover`] is no stage: it looks for what never came to the first one.
+//! [`Pipeline::recover`] is no stage: it looks for what never came to the first one. [`Pipeline::sweep`] is none either: it looks
+//! for environments whose pull request is closed although no webhook said so, or whose time is over.
 //!
 //! What was given up waits for the operator: [`Pipeline::retry_parked`], [`Pipeline::drop_parked`].
 //!
@@ -29,12 +30,14 @@ mod recover;
 mod report;
 mod revoke;
 mod settle;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::parked::ParkedOutcome;
 pub use self::revoke::Revoked;
+pub use self::sweep::{SweepOptions, SweepOutcome, Swept, SweptUnknown};
 use crate::Timestamp;
 use crate::decide::Plan;
 use crate::delivery::DeliveryKey;

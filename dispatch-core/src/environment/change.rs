@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, EnvironmentState, EnvironmentStep, EnvironmentUse};
+use super::{Environment, EnvironmentOrigin, EnvironmentState, EnvironmentStep, EnvironmentUse};
 use crate::Timestamp;
 use crate::dispatch::DispatchKey;
 use crate::name::PullRequestNumber;
@@ -80,7 +80,7 @@ impl Environment {
     /// Why it is not taken; nothing changes then.
     pub fn wish(
         stored: Option<Self>,
-        source: &RepositoryRef,
+        (source, origin): (&RepositoryRef, &EnvironmentOrigin),
         wish: &EnvironmentUse,
         leaves: Leaves,
         dispatch: &DispatchKey,
@@ -91,16 +91,17 @@ impl Environment {
         match wish.action {
             EnvironmentAction::Create => {
                 let mut environment = match stored {
-                    Some(environment) if ours(&environment) => Self { source: source.clone(), ..environment },
+                    Some(environment) if ours(&environment) => environment,
                     Some(environment) if environment.state != EnvironmentState::Destroyed => {
                         return Err(NotTaken::NameTaken);
                     }
                     other => {
                         let facts = other.map_or(0, |gone| gone.facts);
-                        Self::new(source, wish, facts, now)
+                        Self::new(source, origin, wish, facts, now)
                     }
                 };
                 environment.take_creation(wish, step, now)?;
+                (environment.source, environment.origin) = (source.clone(), origin.clone());
                 Ok(environment)
             }
             EnvironmentAction::Destroy => {
@@ -111,10 +112,17 @@ impl Environment {
         }
     }
 
-    fn new(source: &RepositoryRef, wish: &EnvironmentUse, facts: u32, now: Timestamp) -> Self {
+    fn new(
+        source: &RepositoryRef,
+        origin: &EnvironmentOrigin,
+        wish: &EnvironmentUse,
+        facts: u32,
+        now: Timestamp,
+    ) -> Self {
         Self {
             key: wish.key.clone(),
             source: source.clone(),
+            origin: origin.clone(),
             description: wish.description.clone(),
             holders: BTreeSet::new(),
             leaving: BTreeSet::new(),

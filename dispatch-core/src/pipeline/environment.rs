@@ -10,7 +10,7 @@ use crate::decide::{Decision, Known, Plan};
 use crate::delivery::{Delivery, DeliveryKey};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchState};
 use crate::environment::{
-    Environment, EnvironmentKey, EnvironmentState, EnvironmentUse, Leaves, NotTaken, StepEnd, Turn,
+    Environment, EnvironmentKey, EnvironmentOrigin, EnvironmentState, EnvironmentUse, Leaves, NotTaken, StepEnd, Turn,
 };
 use crate::event::EventKind;
 use crate::fact::{EnvironmentChange, Fact, FactBody, Subject};
@@ -102,7 +102,7 @@ impl Stage {
                 let stored = self.environments.get(&wish.key).and_then(|(stored, _)| stored.clone());
                 let wished = Environment::wish(
                     stored,
-                    &source(delivery),
+                    (&source(delivery), &EnvironmentOrigin::of(&delivery.event)),
                     wish,
                     leaves(delivery),
                     &dispatch.key,
@@ -136,7 +136,8 @@ impl Stage {
         for dispatch in dispatches {
             let Some(wish) = wish(dispatch) else { continue };
             let Some((before, expected)) = stored.remove(&wish.key) else { continue };
-            let wished = Environment::wish(before, &source(delivery), wish, leaves(delivery), &dispatch.key, now);
+            let from = (&source(delivery), &EnvironmentOrigin::of(&delivery.event));
+            let wished = Environment::wish(before, from, wish, leaves(delivery), &dispatch.key, now);
             if let Ok(environment) = wished {
                 after.push((wish.key.clone(), environment.concerns(wish.pull_request)));
                 out.change(environment, expected, EnvironmentChange::Wanted(wish.action), &delivery.key, now);

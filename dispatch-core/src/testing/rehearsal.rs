@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{MemoryStore, World, WorldGitHub};
 use crate::decide::Plan;
 use crate::guardrail::Guardrails;
-use crate::pipeline::{IngressError, Pipeline, Planned, WebhookRequest};
+use crate::pipeline::{IngressError, Pipeline, Planned, SweepOptions, SweepOutcome, WebhookRequest};
 use crate::ports::policies::BoundedPolicyMemory;
 use crate::ports::store::{Claim, Queue, Record, StoreError, StorePort};
 use crate::retry::RetryPolicy;
@@ -93,6 +93,15 @@ impl Rehearsal {
                 return Ok(plans);
             }
         }
+    }
+
+    /// Takes one step of a sweep at the world's time. What is to go is decided about by the next run.
+    ///
+    /// # Errors
+    /// [`RehearsalError`].
+    pub fn sweep(&self, options: &SweepOptions) -> Result<SweepOutcome, RehearsalError> {
+        let now = self.world().now();
+        Ok(finish(self.pipeline.sweep(options, now))?)
     }
 
     fn deliver(&self) -> Result<usize, RehearsalError> {

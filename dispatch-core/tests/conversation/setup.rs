@@ -6,7 +6,9 @@ use std::sync::Arc;
 use dispatch_core::Timestamp;
 use dispatch_core::decide::{Answers, CheckedDispatch, Identity, Plan, PolicyAnswer, PolicyFile, decide_with};
 use dispatch_core::delivery::DeliveryKey;
-use dispatch_core::environment::{Environment, EnvironmentDescription, EnvironmentKey, EnvironmentState};
+use dispatch_core::environment::{
+    Environment, EnvironmentDescription, EnvironmentKey, EnvironmentOrigin, EnvironmentState,
+};
 use dispatch_core::event::{
     CheckRerequest, Command, CommandArgument, Commenter, Event, EventKind, EventRepository, Head, PullRequest,
     PullRequestAction, PullRequestState,
@@ -198,6 +200,7 @@ impl Setup {
         self.environments.push(Environment {
             key,
             source: RepositoryRef { id: SOURCE, name: "acme/cms".parse().unwrap() },
+            origin: EnvironmentOrigin { default_branch: "main".parse().unwrap(), private: false, installation: None },
             description: EnvironmentDescription {
                 base: base.parse().unwrap(),
                 deploy: "feature/x".to_owned(),

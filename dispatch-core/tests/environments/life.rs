@@ -6,8 +6,8 @@ use dispatch_core::Timestamp;
 use dispatch_core::chain::Place;
 use dispatch_core::dispatch::DispatchKey;
 use dispatch_core::environment::{
-    Environment, EnvironmentDescription, EnvironmentKey, EnvironmentState, EnvironmentUse, Leaves, NotTaken, StepEnd,
-    Turn,
+    Environment, EnvironmentDescription, EnvironmentKey, EnvironmentOrigin, EnvironmentState, EnvironmentUse, Leaves,
+    NotTaken, StepEnd, Turn,
 };
 use dispatch_core::name::{PullRequestNumber, RepositoryId};
 use dispatch_core::policy::{EnvironmentAction, Start};
@@ -22,6 +22,10 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 fn source(id: u64) -> RepositoryRef {
     RepositoryRef { id: RepositoryId(id), name: "octo-org/api".parse().unwrap() }
+}
+
+fn origin() -> EnvironmentOrigin {
+    EnvironmentOrigin { default_branch: "main".parse().unwrap(), private: false, installation: None }
 }
 
 /// The dispatch of the how-manieth wish.
@@ -69,7 +73,8 @@ impl Life {
     fn wish_of(&mut self, n: u32, wish: &EnvironmentUse, id: u64, leaves: Leaves) -> Result<(), NotTaken> {
         self.now += 1;
         let stored = self.record.clone();
-        self.record = Some(Environment::wish(stored, &source(id), wish, leaves, &dispatch(n), at(self.now))?);
+        self.record =
+            Some(Environment::wish(stored, (&source(id), &origin()), wish, leaves, &dispatch(n), at(self.now))?);
         Ok(())
     }
 

@@ -1,0 +1,317 @@
+//! The sweep: environments whose pull request is closed although no webhook said so, or whose time is over.
+//!
+//! It looks only at what is stored here, and only at what rests: where something is wanted or under way, that goes first. Each
+//! pull request is read again right before anything is done about it, and what GitHub does not tell - 404, 403, 301, a
+//! permission that was lost, no answer - is unknown, which is never "closed". What is to go, goes through the same decision as
+//! a webhook that says that the pull request was closed.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Pipeline;
+use crate::Timestamp;
+use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
+use crate::environment::{Environment, EnvironmentKey, StepEnd};
+use crate::event::{Event, EventKind, EventRepository, PullRequest, PullRequestAction, PullRequestState, Sweep};
+use crate::fact::{Fact, FactBody, Subject};
+use crate::name::PullRequestNumber;
+use crate::ports::GitHubError;
+use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, ViewQuery, Write};
+use crate::projection::{ENVIRONMENTS, EnvironmentRow, PRESENT};
+use crate::pull_request::{PullRequestKey, PullRequestRecord};
+
+/// How many environments one step looks at.
+const PAGE: usize = 20;
+/// How many pull requests of one environment are read. GitHub's answer costs a point of its rate limit each.
+const MAX_ASKED: usize = 50;
+/// How often a step is tried while others change the same records.
+const MAX_CONFLICTS: usize = 5;
+
+/// What a sweep looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// `SWEEP_LIMIT`: how many are to go at most.
+    pub limit: usize,
+    /// Only tell what would go: nothing is stored.
+    pub dry_run: bool,
+    /// Only those whose time is over. GitHub is asked about no other.
+    pub only_expired: bool,
+    /// Where the last step ended.
+    pub after: Option<String>,
+}
+
+impl SweepOptions {
+    /// What `SWEEP_LIMIT` is where nobody sets it.
+    pub const DEFAULT_LIMIT: usize = 10;
+}
+
+impl Default for SweepOptions {
+    fn default() -> Self {
+        Self { limit: Self::DEFAULT_LIMIT, dry_run: false, only_expired: false, after: None }
+    }
+}
+
+/// What a step of a sweep found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SweepOutcome {
+    /// How many environments were looked at.
+    pub looked_at: usize,
+    /// Those that are to go: they will be decided about.
+    pub going: Vec<Swept>,
+    /// How many of them are left to their pull requests, which are open.
+    pub open: usize,
+    /// How many something is wanted of, or under way.
+    pub busy: usize,
+    /// Those of which GitHub did not tell how their pull request is.
+    pub unknown: Vec<SweptUnknown>,
+    /// How many actions were given up that had been under way for too long.
+    pub overdue: usize,
+    /// Whether more were to go than may at once.
+    pub limited: bool,
+    /// Where to go on; None at the end.
+    pub next: Option<String>,
+}
+
+/// An environment that is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// The environment.
+    pub environment: EnvironmentKey,
+    /// The pull request.
+    pub pull_request: PullRequestNumber,
+    /// Whether its time is over. Else the pull request is closed.
+    pub expired: bool,
+}
+
+/// An environment of which GitHub did not tell how its pull request is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SweptUnknown {
+    /// The environment.
+    pub environment: EnvironmentKey,
+    /// The pull request.
+    pub pull_request: PullRequestNumber,
+    /// What GitHub said instead.
+    pub why: String,
+}
+
+/// What GitHub said about the pull requests of an environment.
+#[derive(Default)]
+struct Asked {
+    closed: Vec<PullRequestState>,
+    open: Vec<PullRequestState>,
+    unknown: Vec<(PullRequestNumber, String)>,
+}
+
+impl Pipeline {
+    /// One step of a sweep: looks at a page of environments, and lets those go whose pull request is closed, or whose time is
+    /// over and which no label keeps.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was stored before stays.
+    pub async fn sweep(&self, options: &SweepOptions, now: Timestamp) -> Result<SweepOutcome, StoreError> {
+        let partition = PRESENT.to_owned();
+        let query = ViewQuery { view: ENVIRONMENTS, partition, before: options.after.clone(), limit: PAGE };
+        let rows = self.store.rows(query).await?;
+        let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.sort.clone());
+        let mut outcome = SweepOutcome { next, ..SweepOutcome::default() };
+        let mut before = options.after.clone();
+        for row in &rows {
+            if let Ok(row) = row.read::<EnvironmentRow>()
+                && let Some((environment, version)) = self.environment(&row.key).await?
+            {
+                self.look_at(&environment, version, options, &mut outcome, now).await?;
+            }
+            if outcome.limited {
+                outcome.next = before;
+                break;
+            }
+            before = Some(row.sort.clone());
+        }
+        Ok(outcome)
+    }
+
+    async fn look_at(
+        &self,
+        environment: &Environment,
+        version: u64,
+        options: &SweepOptions,
+        outcome: &mut SweepOutcome,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let expired = environment.expires_at().is_some_and(|at| at <= now);
+        if options.only_expired && !expired {
+            return Ok(());
+        }
+        outcome.looked_at += 1;
+        if environment.overdue(now).is_some() {
+            outcome.overdue += usize::from(options.dry_run || self.give_up(environment, version, now).await?);
+            return Ok(());
+        }
+        if environment.wanted.is_some() || environment.under_way.is_some() {
+            outcome.busy += 1;
+            return Ok(());
+        }
+        let asked = self.ask_about(environment).await;
+        let key = &environment.key;
+        let unknown = |(pull_request, why)| SweptUnknown { environment: key.clone(), pull_request, why };
+        let (is_known, kept) = (asked.unknown.is_empty(), asked.open.iter().any(|state| state.keep));
+        let mut going: Vec<_> = asked.closed.into_iter().map(|state| (state, false)).collect();
+        // A label may keep it: whether one does, all that hold it have to tell.
+        if going.is_empty() && expired && is_known && !kept {
+            going.extend(asked.open.first().cloned().map(|state| (state, true)));
+        }
+        outcome.unknown.extend(asked.unknown.into_iter().map(unknown));
+        outcome.open += usize::from(going.is_empty() && is_known);
+        for (state, expired) in going {
+            if outcome.going.len() >= options.limit {
+                outcome.limited = true;
+                return Ok(());
+            }
+            let swept = Swept { environment: key.clone(), pull_request: state.number, expired };
+            if options.dry_run || self.let_go(environment, state, expired, now).await? {
+                outcome.going.push(swept);
+            }
+        }
+        Ok(())
+    }
+
+    /// How the pull requests of an environment are now.
+    async fn ask_about(&self, environment: &Environment) -> Asked {
+        let mut asked = Asked::default();
+        let numbers = environment.holders.union(&environment.leaving).copied();
+        for (count, number) in numbers.enumerate() {
+            if count >= MAX_ASKED {
+                asked.unknown.push((number, format!("only {MAX_ASKED} pull requests are asked about at once")));
+                break;
+            }
+            match self.github.pull_request(&environment.source, number).await {
+                Ok(Some(state)) if state.number != number => {
+                    asked.unknown.push((number, "GitHub answered about another one".to_owned()));
+                }
+                Ok(Some(state)) if state.open => asked.open.push(state),
+                Ok(Some(state)) => asked.closed.push(state),
+                Ok(None) => asked.unknown.push((number, "GitHub does not show it to this App".to_owned())),
+                Err(error) => {
+                    let limited = matches!(error, GitHubError::RateLimited { .. });
+                    asked.unknown.push((number, error.to_string()));
+                    if limited {
+                        break;
+                    }
+                }
+            }
+        }
+        asked
+    }
+
+    /// Stores what no webhook said, to be decided about like one. False where somebody else was faster.
+    async fn let_go(
+        &self,
+        environment: &Environment,
+        state: PullRequestState,
+        expired: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let source = &environment.source;
+        let key = PullRequestKey { repository: source.id, number: state.number };
+        let sweep = Sweep { environment: environment.key.clone(), expired, at: now };
+        let pull_request = PullRequest { action: PullRequestAction::Closed, now: state, sweep: Some(sweep) };
+        let origin = &environment.origin;
+        let event = Event {
+            version: Event::VERSION,
+            repository: EventRepository {
+                id: source.id,
+                name: source.name.clone(),
+                default_branch: origin.default_branch.clone(),
+                private: origin.private,
+            },
+            installation: origin.installation,
+            sender: None,
+            kind: EventKind::PullRequest(pull_request.clone()),
+        };
+        let Some(delivery) = delivery(event, key.number, now) else { return Ok(false) };
+        let fact = Fact {
+            subject: Subject::delivery(delivery.key.clone()),
+            sequence: 0,
+            time: now,
+            body: FactBody::DeliveryReceived { event: delivery.event.clone() },
+        };
+        for _ in 0..MAX_CONFLICTS {
+            let mut writes = vec![Write { record: Record::Delivery(Box::new(delivery.clone())), expected: None }];
+            if !expired {
+                writes.push(self.closed(key, &pull_request, now).await?);
+            }
+            match self.store.commit(Commit { writes, facts: vec![fact.clone()] }).await {
+                Ok(()) => return Ok(true),
+                Err(StoreError::Conflict(RecordKey::PullRequest(_))) => {}
+                Err(StoreError::Conflict(_)) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Remembers that a pull request is closed, as a webhook would have: what it wanted before and comes late is not wanted.
+    async fn closed(
+        &self,
+        key: PullRequestKey,
+        pull_request: &PullRequest,
+        now: Timestamp,
+    ) -> Result<Write, StoreError> {
+        let stored = self.store.load(&[RecordKey::PullRequest(key)]).await?.into_iter().next().flatten();
+        let expected = stored.as_ref().map(|stored| stored.version);
+        let mut record = match stored.map(|Stored { record, .. }| record) {
+            Some(Record::PullRequest(record)) => record,
+            _ => Box::new(PullRequestRecord::new(key, now)),
+        };
+        record.see(pull_request, now);
+        Ok(Write { record: Record::PullRequest(record), expected })
+    }
+
+    /// Gives up an action whose end nobody saw. False where somebody else was faster.
+    async fn give_up(&self, environment: &Environment, version: u64, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(step) = environment.overdue(now) else { return Ok(false) };
+        let loaded = self.store.load(&[RecordKey::Dispatch(step.dispatch.clone())]).await?.into_iter().next().flatten();
+        let Some(Record::Dispatch(dispatch)) = loaded.map(|stored| stored.record) else {
+            // Its dispatch was deleted when its retention ended: there is nobody left to tell.
+            let mut environment = environment.clone();
+            environment.end(&step.dispatch.clone(), StepEnd::Unseen, now);
+            let write = Write { record: Record::Environment(Box::new(environment)), expected: Some(version) };
+            return committed(self.store.commit(Commit { writes: vec![write], facts: Vec::new() }).await);
+        };
+        let written = self.environment_ends(&dispatch, StepEnd::Unseen, now).await?;
+        committed(self.store.commit(Commit { writes: written.writes, facts: written.facts }).await)
+    }
+}
+
+fn committed(result: Result<(), StoreError>) -> Result<bool, StoreError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What stands for the webhook that never came. None where it cannot be written as JSON, which no type here brings about.
+fn delivery(event: Event, number: PullRequestNumber, now: Timestamp) -> Option<Delivery> {
+    let body = serde_json::to_vec(&event).ok()?;
+    let body_sha256 = Sha256::digest(&body).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let short: String = body_sha256.chars().take(16).collect();
+    let id = format!("sweep-{number}-{short}").parse().ok()?;
+    Some(Delivery {
+        key: DeliveryKey { id, body_sha256 },
+        event,
+        received_at: now,
+        state: DeliveryState::Received,
+        due: Some(now),
+        attempts: 0,
+        parked_at: None,
+        renewed_at: None,
+        facts: 1,
+    })
+}
