@@ -15,6 +15,16 @@
 //! ## `GET /_emulator/runs`
 //! Every workflow run, oldest first: [`Run`](dispatch_core::testing::world::Run) as JSON.
 //!
+//! ## `GET /_emulator/effects`
+//! What clients of the API changed, oldest first, with what they sent: [`Effect`](dispatch_core::testing::world::Effect) as
+//! JSON, such as
+//! ```json
+//! [{"repository_dispatch": {"repository": "octo-org/infra", "event_type": "deploy", "client_payload": {"pr": "7"}}}]
+//! ```
+//!
+//! ## `GET /_emulator/check_runs`, `GET /_emulator/comments`
+//! Every check run, and every comment with its reactions, oldest first, as the API shows them.
+//!
 //! ## `POST /_emulator/faults`
 //! Orders a [`Fault`] and answers 201. `path` is a pattern (`*`, `**`, `?`); `method` and `times` (1) may be absent. `kind`
 //! is one of
@@ -31,9 +41,10 @@
 //! ```
 //!
 //! ## `POST /_emulator/events`
-//! Makes something happen, delivers its webhook, and answers when that was answered:
+//! Makes something happen, delivers its webhooks, and answers when the last one was answered:
 //! `{"delivery": "…", "status": 202, "run": 5000000017}`. `delivery` is null where no webhook is sent (the App is not
-//! installed there, or no webhook URL is set), `status` is null where nobody answered, `run` where there is none.
+//! installed there, or no webhook URL is set), `status` is null where nobody answered, `run` where there is none. What was
+//! made besides is told as `number` (of a pull request or an issue) or `comment` (its id). [`EventOrder`] has all orders.
 //!
 //! A run completes, in a fork, at a tag, another attempt, ... ([`RunOrder`] has all fields):
 //! ```json
@@ -42,6 +53,36 @@
 //! Files are pushed; null removes one:
 //! ```json
 //! {"push": {"repository": "octo-org/api", "branch": "main", "files": {"dispatching.yml": "outbound: []\n"}}}
+//! ```
+//! People work on pull requests. Of the first one only `repository` is required, and in a `fork` the branch is another one:
+//! ```json
+//! {"open_pull_request": {"repository": "octo-org/api", "author": "octocat", "head_branch": "topic", "base": "main",
+//!   "draft": false, "fork": "stranger/api", "title": "Change something", "body": null}}
+//! {"push_to_pull_request": {"repository": "octo-org/api", "number": 1, "author": "octocat"}}
+//! {"close_pull_request": {"repository": "octo-org/api", "number": 1, "merged": true}}
+//! {"reopen_pull_request": {"repository": "octo-org/api", "number": 1}}
+//! {"retarget_pull_request": {"repository": "octo-org/api", "number": 1, "base": "dev"}}
+//! {"set_draft": {"repository": "octo-org/api", "number": 1, "draft": true}}
+//! {"label_pull_request": {"repository": "octo-org/api", "number": 1, "label": "keep"}}
+//! {"unlabel_pull_request": {"repository": "octo-org/api", "number": 1, "label": "keep"}}
+//! ```
+//! They comment, on issues too, and `app` makes it a comment through an App:
+//! ```json
+//! {"open_issue": {"repository": "octo-org/api", "author": "octocat", "title": "It is broken", "body": "Look."}}
+//! {"comment": {"repository": "octo-org/api", "number": 1, "login": "octocat", "body": "/deploy", "app": null}}
+//! {"edit_comment": {"repository": "octo-org/api", "comment": 5000000042, "body": "/destroy"}}
+//! {"delete_comment": {"repository": "octo-org/api", "comment": 5000000042}}
+//! ```
+//! They get rights and join teams, which no webhook tells here:
+//! ```json
+//! {"set_permission": {"repository": "octo-org/api", "login": "octocat", "role": "maintain"}}
+//! {"add_team_member": {"organisation": "octo-org", "team": "ops", "login": "octocat", "role": "member"}}
+//! ```
+//! Somebody presses "Re-run" at a check run, switches a workflow off, or a run that was dispatched ends now:
+//! ```json
+//! {"rerequest_check": {"repository": "octo-org/api", "check_run": 5000000050, "login": "octocat"}}
+//! {"set_workflow_state": {"repository": "octo-org/api", "workflow": "ci.yml", "state": "disabled_manually"}}
+//! {"finish_run": {"run": 5000000060, "conclusion": "failure"}}
 //! ```
 //! A webhook is delivered again, with the same id:
 //! ```json
@@ -52,7 +93,11 @@
 //! {"raw": {"event": "workflow_run", "body": "{}", "delivery": "1", "signature": "sha256=00"}}
 //! ```
 
-use std::collections::BTreeMap;
+mod happen;
+mod order;
+
+pub use order::{EventOrder, PullRequestOrder, PushOrder, RawOrder, RedeliverOrder, RunOrder};
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -62,108 +107,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use dispatch_core::event::Conclusion;
-use dispatch_core::name::{CommitSha, DeliveryId, Repository, RunId};
-use dispatch_core::testing::world::{Fault, OutgoingWebhook, RunSpec, World, WorldError};
+use dispatch_core::name::{DeliveryId, RunId};
+use dispatch_core::testing::world::{CheckRun, Fault, WorldError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use super::Shared;
-use super::deliveries::Parcel;
-
-/// Something to let happen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventOrder {
-    /// A run that nobody dispatched ends.
-    WorkflowRun(RunOrder),
-    /// Files are pushed.
-    Push(PushOrder),
-    /// A webhook is delivered again.
-    Redeliver(RedeliverOrder),
-    /// Any bytes are delivered.
-    Raw(RawOrder),
-}
-
-/// A run that ends. Only `repository` and `workflow` are required.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunOrder {
-    /// Where.
-    pub repository: Repository,
-    /// The workflow's file name; its file must be there.
-    pub workflow: String,
-    /// The branch, `main` if absent; with `tag`, a tag.
-    #[serde(default = "main")]
-    pub branch: String,
-    /// Whether `branch` is a tag's name.
-    #[serde(default)]
-    pub tag: bool,
-    /// How it ended, `success` if absent; null: GitHub does not say.
-    #[serde(default = "success")]
-    pub conclusion: Option<Conclusion>,
-    /// What started it, `push` if absent.
-    #[serde(default = "push")]
-    pub event: String,
-    /// The fork that the commit is from; it is made where there is none.
-    #[serde(default)]
-    pub fork: Option<Repository>,
-    /// Whether the repository of the commit was deleted.
-    #[serde(default)]
-    pub head_repository_deleted: bool,
-    /// The commit, the head of the branch if absent.
-    #[serde(default)]
-    pub sha: Option<CommitSha>,
-    /// The run that this is another attempt of.
-    #[serde(default)]
-    pub rerun_of: Option<RunId>,
-    /// Who started it, `octocat` if absent.
-    #[serde(default = "octocat")]
-    pub actor: String,
-    /// What the webhook says as the workflow's path, if not the path.
-    #[serde(default)]
-    pub path: Option<String>,
-}
-
-/// Files that are pushed in one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PushOrder {
-    /// Where.
-    pub repository: Repository,
-    /// The branch, `main` if absent. One that is not there is made from the default branch.
-    #[serde(default = "main")]
-    pub branch: String,
-    /// The files and their texts; null removes a file.
-    pub files: BTreeMap<String, Option<String>>,
-}
-
-/// A webhook that is delivered again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedeliverOrder {
-    /// Its id, as in `X-GitHub-Delivery`.
-    pub delivery: DeliveryId,
-}
-
-/// Bytes that are delivered as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawOrder {
-    /// For `X-GitHub-Event`.
-    pub event: String,
-    /// For `X-GitHub-Delivery`.
-    pub delivery: DeliveryId,
-    /// The body.
-    pub body: String,
-    /// For `X-Hub-Signature-256`, the right one if absent.
-    #[serde(default)]
-    pub signature: Option<String>,
-}
 
 /// What became of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventAnswer {
     /// The id of the webhook.
     pub delivery: Option<DeliveryId>,
@@ -171,12 +123,21 @@ pub struct EventAnswer {
     pub status: Option<u16>,
     /// The run that ended.
     pub run: Option<RunId>,
+    /// The number of the pull request, or of the issue, that was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The id of the comment that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<u64>,
 }
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/requests", get(requests))
         .route("/runs", get(runs))
+        .route("/effects", get(effects))
+        .route("/check_runs", get(check_runs))
+        .route("/comments", get(comments))
         .route("/faults", post(faults))
         .route("/events", post(events))
         .layer(axum::middleware::from_fn(loopback_only))
@@ -196,79 +157,35 @@ async fn faults(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Status
     Ok(StatusCode::CREATED)
 }
 
+async fn effects(State(shared): State<Arc<Shared>>) -> Response {
+    Json(shared.world().effects()).into_response()
+}
+
+async fn check_runs(State(shared): State<Arc<Shared>>) -> Response {
+    let world = shared.world();
+    let of = |check: &CheckRun| world.repositories().find(|state| state.id == check.repository);
+    let shown = world.check_runs().filter_map(|check| Some(world.json_check_run(of(check)?, check)));
+    Json(shown.collect::<Vec<_>>()).into_response()
+}
+
+async fn comments(State(shared): State<Arc<Shared>>) -> Response {
+    let world = shared.world();
+    let all = world.repositories().flat_map(|state| state.comments.values().map(move |comment| (state, comment)));
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|(_, comment)| comment.id);
+    Json(all.iter().map(|(state, comment)| world.json_comment(state, comment)).collect::<Vec<_>>()).into_response()
+}
+
 async fn events(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<EventAnswer>, Refusal> {
     let order: EventOrder = order(&body)?;
-    let (run, first) = happen(&shared, order)?;
-    let Some((delivery, answer)) = first else { return Ok(Json(EventAnswer { delivery: None, status: None, run })) };
-    // The sender is dropped without a word where no webhook URL is set.
-    Ok(Json(match answer.await {
-        Ok(status) => EventAnswer { delivery: Some(delivery), status, run },
-        Err(_) => EventAnswer { delivery: None, status: None, run },
-    }))
-}
-
-type Awaited = (DeliveryId, oneshot::Receiver<Option<u16>>);
-
-/// Lets it happen, and puts its webhook on the way, behind those of what happened before.
-fn happen(shared: &Shared, order: EventOrder) -> Result<(Option<RunId>, Option<Awaited>), Refusal> {
-    let mut world = shared.world();
-    shared.send_webhooks(&mut world);
-    let mut run = None;
-    let mut signature = None;
-    let mut webhooks = match order {
-        EventOrder::WorkflowRun(order) => {
-            run = Some(complete(&mut world, order)?);
-            world.take_webhooks()
+    let (mut answer, last) = happen::happen(&shared, order)?;
+    if let Some((delivery, answered)) = last {
+        // The sender is dropped without a word where no webhook URL is set.
+        if let Ok(status) = answered.await {
+            (answer.delivery, answer.status) = (Some(delivery), status);
         }
-        EventOrder::Push(PushOrder { repository, branch, files }) => {
-            let files: Vec<_> =
-                files.iter().map(|(path, text)| (path.as_str(), text.as_ref().map(String::as_bytes))).collect();
-            world.push(&repository, &branch, &files)?;
-            world.take_webhooks()
-        }
-        EventOrder::Redeliver(RedeliverOrder { delivery }) => {
-            let record = world.deliveries().find(|record| record.webhook.delivery == delivery);
-            let id = record.ok_or_else(|| WorldError(format!("there was no delivery `{delivery}`")))?.id;
-            world.redeliver(id).map_err(|error| WorldError(error.message))?;
-            world.take_webhooks()
-        }
-        EventOrder::Raw(raw) => {
-            signature = raw.signature;
-            vec![OutgoingWebhook {
-                delivery: raw.delivery,
-                event: raw.event,
-                action: None,
-                installation: None,
-                repository: None,
-                redelivery: false,
-                body: raw.body.into_bytes(),
-            }]
-        }
-    };
-    let Some(webhook) = webhooks.pop() else { return Ok((run, None)) };
-    let (answer, status) = oneshot::channel();
-    let delivery = webhook.delivery.clone();
-    // Nobody receives any more only while the emulator stops; then the status never comes.
-    let _ = shared.parcels.send(Parcel { webhook, signature, answer: Some(answer) });
-    Ok((run, Some((delivery, status))))
-}
-
-fn complete(world: &mut World, order: RunOrder) -> Result<RunId, WorldError> {
-    let repository = order.repository;
-    let spec = RunSpec {
-        workflow: order.workflow,
-        branch: order.branch,
-        tag: order.tag,
-        conclusion: order.conclusion,
-        event: order.event,
-        fork: order.fork,
-        head_repository_deleted: order.head_repository_deleted,
-        sha: order.sha,
-        rerun_of: order.rerun_of,
-        actor: order.actor,
-        path: order.path,
-    };
-    world.complete_run(&repository, spec)
+    }
+    Ok(Json(answer))
 }
 
 /// An order that cannot be carried out.
@@ -308,23 +225,6 @@ fn is_from_here(headers: &HeaderMap) -> bool {
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
     matches!(name.map_or(host, |(name, _)| name), "127.0.0.1" | "localhost" | "[::1]")
-}
-
-fn main() -> String {
-    "main".to_owned()
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "the default of an optional field")]
-fn success() -> Option<Conclusion> {
-    Some(Conclusion::Success)
-}
-
-fn push() -> String {
-    "push".to_owned()
-}
-
-fn octocat() -> String {
-    "octocat".to_owned()
 }
 
 #[cfg(test)]

@@ -22,6 +22,40 @@ async fn a_token_reads_its_repository_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn every_endpoint_names_the_permission_that_it_wants() {
+    let emulator = emulator().await;
+    let sha = emulator.world().branch_head(&"octo-org/api".parse().unwrap(), "main").unwrap();
+    let token = token(&emulator, "octo-org/api", json!({ "statuses": "read" })).await;
+    let comment = "issues=write; pull_requests=write";
+    let cases = [
+        ("GET", "pulls/1".to_owned(), json!(null), "pull_requests=read; contents=read"),
+        ("GET", "pulls?state=all".to_owned(), json!(null), "pull_requests=read"),
+        ("GET", "contents/.github/workflows".to_owned(), json!(null), "contents=read"),
+        ("GET", format!("contents/dispatching.yml?ref={sha}"), json!(null), "contents=read"),
+        ("GET", "actions/workflows".to_owned(), json!(null), "actions=read"),
+        ("GET", "actions/runs".to_owned(), json!(null), "actions=read"),
+        ("GET", format!("commits/{sha}/check-runs"), json!(null), "checks=read"),
+        ("GET", "check-runs/1/annotations".to_owned(), json!(null), "checks=read"),
+        ("POST", "check-runs".to_owned(), json!({ "name": "n", "head_sha": sha }), "checks=write"),
+        ("PATCH", "check-runs/1".to_owned(), json!({ "status": "queued" }), "checks=write"),
+        ("POST", "dispatches".to_owned(), json!({ "event_type": "e" }), "contents=write"),
+        ("GET", "issues/1/comments".to_owned(), json!(null), "issues=read; pull_requests=read"),
+        ("POST", "issues/1/comments".to_owned(), json!({ "body": "b" }), comment),
+        ("PATCH", "issues/comments/1".to_owned(), json!({ "body": "b" }), comment),
+        ("POST", "issues/comments/1/reactions".to_owned(), json!({ "content": "eyes" }), comment),
+    ];
+    for (method, path, body, expected) in cases {
+        let body = Some(body).filter(|body| !body.is_null());
+        let got = call(&emulator, &token, method, &format!("/repos/octo-org/api/{path}"), body.as_ref()).await;
+        let told = (got.status, got.header("x-accepted-github-permissions"));
+        assert_eq!(told, (403, expected), "{method} {path}");
+    }
+    let mine = call(&emulator, &token, "GET", "/repos/octo-org/api/collaborators/octocat/permission", None).await;
+    assert_eq!(mine.status, 200, "every token may read metadata");
+    assert!(emulator.world().take_effects().is_empty());
+}
+
+#[tokio::test]
 async fn a_token_that_expired_is_401() {
     let emulator = emulator().await;
     let token = token(&emulator, "octo-org/api", json!({ "metadata": "read" })).await;

@@ -17,4 +17,5 @@ mod deliveries;
 mod faults;
 mod http;
 mod keys;
+mod orders;
 mod schema;

@@ -28,12 +28,17 @@ fn check(description: &Value, operation: &str, status: u16, body: &Value) {
         Value::Null => return assert!(body.is_null(), "{operation}: {status} has no body"),
         schema => schema,
     };
+    check_shape(description, schema, &format!("{operation} {status}"), body);
+}
+
+/// Checks a body against a schema of GitHub's description.
+fn check_shape(description: &Value, schema: &Value, what: &str, body: &Value) {
     let mut schema = schema.clone();
     schema["$defs"] = description["$defs"].clone();
     let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
     let problems: Vec<String> =
         validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(problems.is_empty(), "{operation} {status}:\n{}\n{body:#}", problems.join("\n"));
+    assert!(problems.is_empty(), "{what}:\n{}\n{body:#}", problems.join("\n"));
 }
 
 #[tokio::test]
@@ -189,4 +194,41 @@ async fn every_answer_is_as_github_describes_it() {
     assert_eq!(open[0]["number"], pull);
     expect("GET /repos/{owner}/{repo}/issues", false, &issues, None, 200).await;
     assert_eq!(seen.len(), 27, "every operation that the emulator has: {seen:#?}");
+}
+
+/// Lists whose operations are not in the description, and whose items are.
+#[tokio::test]
+async fn every_item_of_other_lists_is_as_github_describes_it() {
+    let Some(description) = description() else { return };
+    let emulator = emulator().await;
+    let token = token(&emulator, "octo-org/web", json!({ "actions": "read", "checks": "write" })).await;
+    let sha = emulator.world().branch_head(&repository("octo-org/web"), "main").unwrap();
+    let annotation = |line| {
+        json!({ "path": "dispatching.yml", "start_line": line, "end_line": line,
+            "annotation_level": "failure", "message": "m", "title": "t" })
+    };
+    let output = json!({ "title": "t", "summary": "s", "annotations": [annotation(1), annotation(2)] });
+    let new = json!({ "name": "a", "head_sha": sha, "external_id": "mark", "conclusion": "neutral", "output": output });
+    let mut checks = Vec::new();
+    for _ in 0..3 {
+        let made = call(&emulator, &token, "POST", "/repos/octo-org/web/check-runs", Some(&new)).await.json();
+        checks.push(made["id"].clone());
+    }
+    let list = async |path: &str| call(&emulator, &token, "GET", &format!("/repos/octo-org/web/{path}"), None).await;
+    let all = list(&format!("commits/{sha}/check-runs?check_name=a&filter=all&per_page=2")).await;
+    assert!(all.header("link").contains("rel=\"next\""), "{}", all.header("link"));
+    let all = all.json();
+    assert_eq!((&all["total_count"], all["check_runs"].as_array().unwrap().len()), (&json!(3), 2));
+    assert_eq!(all["check_runs"][0]["id"], checks[2]);
+    let latest = list(&format!("commits/{sha}/check-runs")).await.json();
+    assert_eq!(latest["total_count"], 1);
+    assert_eq!(list(&format!("commits/{sha}/check-runs?app_id=1")).await.json()["total_count"], 0);
+    check_shape(&description, &json!({ "$ref": "#/$defs/check-run" }), "a check run", &all["check_runs"][0]);
+    let annotations = list(&format!("check-runs/{}/annotations", checks[0])).await.json();
+    assert_eq!((&annotations[1]["start_line"], annotations.as_array().unwrap().len()), (&json!(2), 2));
+
+    let workflows = list("actions/workflows").await.json();
+    let files: Vec<_> = workflows["workflows"].as_array().unwrap().iter().map(|workflow| &workflow["path"]).collect();
+    assert_eq!(files, [".github/workflows/cd.yml", ".github/workflows/ci.yml"]);
+    check_shape(&description, &json!({ "$ref": "#/$defs/workflow" }), "a workflow", &workflows["workflows"][0]);
 }

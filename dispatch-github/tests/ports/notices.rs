@@ -222,10 +222,10 @@ fn many(world: &mut World) {
     let installation = world.installation(&app()).unwrap().id;
     let token = world.mint_token(installation, MintRequest::default()).unwrap().token;
     for number in 0..1_100 {
-        match number {
-            99 => drop(world.create_comment(&token, &app(), 1, "early").unwrap()),
-            100 => drop(world.create_comment(&token, &app(), 1, "late").unwrap()),
-            _ => drop(world.comment(&app(), 1, "octocat", "hello").unwrap()),
-        }
+        let _id = match number {
+            99 => world.create_comment(&token, &app(), 1, "early").unwrap().id,
+            100 => world.create_comment(&token, &app(), 1, "late").unwrap().id,
+            _ => world.comment(&app(), 1, "octocat", "hello").unwrap(),
+        };
     }
 }

@@ -97,7 +97,7 @@ async fn pull_requests() {
             },
             PullRequests(&[One(1)]),
         ),
-        ("an issue", |w| drop(w.open_issue(&app(), "octocat", "t", "b").unwrap()), PullRequests(&[One(1)])),
+        ("an issue", |w| assert_eq!(w.open_issue(&app(), "octocat", "t", "b"), Ok(1)), PullRequests(&[One(1)])),
         (
             "renamed",
             |w| {

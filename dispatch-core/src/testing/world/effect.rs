@@ -96,6 +96,12 @@ impl World {
         Vec::into_iter(dispatches).filter_map(started).collect()
     }
 
+    /// The effects that were not taken, in order.
+    #[must_use]
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     /// Takes every effect, in order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
