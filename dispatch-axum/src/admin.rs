@@ -3,6 +3,7 @@
 //! Every request passes `guard` first: the name it came by, the address it came from. Pages then ask for a [`Visitor`],
 //! which only a session or the admin token makes.
 
+mod environments;
 mod health;
 mod journey;
 mod login;
@@ -55,6 +56,7 @@ pub(crate) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     Router::new()
         .route("/admin", get(overview::show))
         .route("/admin/parked", get(parked::show).post(parked::act).layer(form_limits()))
+        .route("/admin/environments", get(environments::show))
         .route("/admin/health", get(health::show))
         .route("/admin/deliveries/{key}", get(journey::show))
         .route("/admin/login", get(login::form).post(login::submit).layer(form_limits()))

@@ -4,6 +4,7 @@ mod backup;
 mod database;
 mod demo;
 mod emulate;
+mod environments;
 mod explain;
 mod lint;
 mod parked;
@@ -43,6 +44,10 @@ enum Command {
     Parked(parked::Args),
     /// Look into GitHub's delivery log for webhooks that never arrived, and ask for them again.
     Recover(recover::Args),
+    /// List the environments of pull requests.
+    Environments(environments::ListArgs),
+    /// Destroy environments whose pull request is closed although no webhook said so, or whose time is over.
+    Sweep(environments::SweepArgs),
     /// Copy the database, also while the service works on it.
     Backup(backup::Args),
     /// Explain the decision about one event, offline and without credentials.
@@ -59,6 +64,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Emulate(args) => emulate::run(&args),
         Command::Parked(args) => parked::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Environments(args) => environments::list(&args),
+        Command::Sweep(args) => environments::sweep(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

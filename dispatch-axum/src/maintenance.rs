@@ -1,5 +1,5 @@
-//! What is done beside the work: webhooks that never arrived are looked for and asked for again, and old work is deleted
-//! when its retention ends.
+//! What is done beside the work: webhooks that never arrived are looked for and asked for again, environments are swept, and
+//! old work is deleted when its retention ends.
 //!
 //! Each chore runs once at start and then at its own pace, in small steps, and stops between two of them when the service
 //! ends. What fails is logged and tried again the next time.
@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_core::Timestamp;
-use dispatch_core::pipeline::Pipeline;
+use dispatch_core::pipeline::{Pipeline, SweepOptions, SweepOutcome};
 use dispatch_core::ports::{DeliveryLogPort, StoreError, StorePort};
 use dispatch_core::recovery::{RecoverOptions, RecoverOutcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::environments;
 use crate::store::SqliteStore;
 
 /// What is done, and how often.
@@ -26,6 +27,12 @@ pub struct MaintenanceOptions {
     pub recover_every: Duration,
     /// The same while something is missing that was asked for again.
     pub recover_soon: Duration,
+    /// `SWEEP_INTERVAL_HOURS`: how often environments whose pull request was closed unnoticed are looked for. None: never.
+    pub sweep_every: Option<Duration>,
+    /// How often environments whose time is over are looked for. That asks GitHub about these alone.
+    pub expire_every: Duration,
+    /// `SWEEP_LIMIT`: how many environments one sweep lets go at most.
+    pub sweep_limit: usize,
     /// How often old work is looked for.
     pub retire_every: Duration,
     /// How many records, facts and rows one step deletes at most. The store does nothing else during a step.
@@ -40,6 +47,9 @@ impl Default for MaintenanceOptions {
             retention: Duration::from_secs(90 * 24 * 60 * 60),
             recover_every: Duration::from_secs(10 * 60),
             recover_soon: Duration::from_secs(60),
+            sweep_every: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+            expire_every: Duration::from_secs(60 * 60),
+            sweep_limit: SweepOptions::DEFAULT_LIMIT,
             retire_every: Duration::from_secs(60 * 60),
             step: 500,
             pause: Duration::from_millis(100),
@@ -69,6 +79,13 @@ impl Maintenance {
             let (pipeline, store) = (pipeline.clone(), Arc::clone(&store));
             let recover = move || recover(pipeline.clone(), Arc::clone(&store), Arc::clone(&log), options);
             chores.push(tokio::spawn(again_and_again(stopped.clone(), recover)));
+        }
+        let sweeps = [(options.sweep_every, false), (Some(options.expire_every), true)];
+        for (every, only_expired) in sweeps.into_iter().filter_map(|(every, only)| Some((every?, only))) {
+            let pipeline = pipeline.clone();
+            let options = SweepOptions { limit: options.sweep_limit, only_expired, ..SweepOptions::default() };
+            let sweep = move || sweep(pipeline.clone(), options.clone(), every);
+            chores.push(tokio::spawn(again_and_again(stopped.clone(), sweep)));
         }
         let pause = stopped.clone();
         let retire = move || retire(Arc::clone(&pipeline.store), options, pause.clone());
@@ -143,6 +160,25 @@ async fn recover(
         }
     }
     if missing > 0 { options.recover_soon } else { options.recover_every }
+}
+
+/// Sweeps the environments once. What is to go, the workers decide about.
+async fn sweep(pipeline: Pipeline, options: SweepOptions, every: Duration) -> Duration {
+    match environments::sweep(&pipeline, options, Timestamp::now()).await {
+        Ok(outcome) => {
+            metrics::counter!("dispatch_environments_swept_total").increment(outcome.going.len() as u64);
+            let SweepOutcome { looked_at, busy, overdue, limited, .. } = outcome;
+            let (going, unknown) = (outcome.going.len(), outcome.unknown.len());
+            if going + unknown + overdue > 0 {
+                tracing::info!(looked_at, going, unknown, busy, overdue, limited, "environments were swept");
+            }
+        }
+        Err(error) => {
+            failed("sweep");
+            tracing::warn!(%error, "environments cannot be swept; it is tried again");
+        }
+    }
+    every
 }
 
 fn failed(chore: &'static str) {

@@ -96,7 +96,12 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let telling = Telling { issues: Arc::clone(&github) as Arc<dyn IssuePort>, notices: None };
     let workers = Workers::telling(pipeline.clone(), telling, WorkerOptions::default());
     let server = Server::start(listener, workers, surface, ConnectionLimits::new(settings.trusted_proxies))?;
-    let options = MaintenanceOptions { retention: settings.retention, ..MaintenanceOptions::default() };
+    let options = MaintenanceOptions {
+        retention: settings.retention,
+        sweep_every: settings.sweep_every,
+        sweep_limit: settings.sweep_limit,
+        ..MaintenanceOptions::default()
+    };
     let maintenance = Maintenance::start(pipeline, store, Some(github), options);
     tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");
 

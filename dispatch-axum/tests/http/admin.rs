@@ -50,7 +50,15 @@ fn delivery_links(page: &str) -> Vec<String> {
 async fn nothing_below_admin_and_no_metrics_without_the_token() {
     let closed = Site::with(World::new(now()), |service| service.admin_token("".into()));
     let site = Site::new();
-    for path in ["/admin", "/admin/deliveries/x", "/admin/parked", "/admin/health", "/admin/nothing", "/metrics"] {
+    for path in [
+        "/admin",
+        "/admin/deliveries/x",
+        "/admin/parked",
+        "/admin/environments",
+        "/admin/health",
+        "/admin/nothing",
+        "/metrics",
+    ] {
         assert!([303, 401].contains(&site.send(get(path)).await.status.as_u16()), "{path}");
         assert_ne!(site.send(as_admin(get(path))).await.status, 401, "{path}");
         let wrong = with_header(get(path), "authorization", "Bearer guess");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dispatch_core::guardrail::{Setting, SettingError};
 use dispatch_core::name::Login;
-use dispatch_core::pipeline::Pipeline;
+use dispatch_core::pipeline::{Pipeline, SweepOptions};
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::webhook::WebhookSecrets;
 use ipnet::IpNet;
@@ -62,6 +62,12 @@ impl Group for Service {
             "90",
             "How long finished work is kept, at most 3650; more than MAX_EVENT_AGE and a week, so that nothing comes again",
         ),
+        setting(
+            "SWEEP_INTERVAL_HOURS",
+            "168",
+            "How often environments whose pull request was closed unnoticed are looked for, at most 8760; 0: never",
+        ),
+        setting("SWEEP_LIMIT", "10", "How many environments one sweep destroys at most, 1 to 1000"),
     ];
 }
 
@@ -90,6 +96,9 @@ pub(crate) struct ServiceSettings {
     pub(crate) settle: Duration,
     pub(crate) create_issues: bool,
     pub(crate) retention: Duration,
+    /// None: never.
+    pub(crate) sweep_every: Option<Duration>,
+    pub(crate) sweep_limit: usize,
 }
 
 impl ServiceSettings {
@@ -121,8 +130,18 @@ impl ServiceSettings {
             settle: settle(settings)?,
             create_issues: settings.parse("CREATE_ISSUES", "`true` or `false`")?.unwrap_or(true),
             retention: retention(settings, max_event_age)?,
+            sweep_every: sweep_every(settings)?,
+            sweep_limit: match number(settings, "SWEEP_LIMIT", 1, 1_000)? {
+                Some(limit) => usize::try_from(limit).unwrap_or(SweepOptions::DEFAULT_LIMIT),
+                None => SweepOptions::DEFAULT_LIMIT,
+            },
         })
     }
+}
+
+fn sweep_every(settings: &Settings) -> Result<Option<Duration>, SettingError> {
+    let hours = number(settings, "SWEEP_INTERVAL_HOURS", 0, 8_760)?.unwrap_or(168);
+    Ok((hours > 0).then(|| Duration::from_secs(u64::from(hours) * 60 * 60)))
 }
 
 fn retry(settings: &Settings) -> Result<RetryPolicy, SettingError> {
