@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dispatch_core::name::{Repository, RepositoryId};
+use dispatch_core::event::Head;
+use dispatch_core::name::{PullRequestNumber, Repository, RepositoryId};
+use dispatch_core::notice::{Check, CheckConclusion, CheckStatus, Reaction};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::github::{FileRead, RateLimitReset, RepositoryRef};
-use dispatch_core::ports::{GitHubError, GitHubPort};
+use dispatch_core::ports::pull_requests::PermissionLevel;
+use dispatch_core::ports::{GitHubError, GitHubPort, NoticePort, PullRequestPort};
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
-use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, WorkflowState};
+use dispatch_core::testing::world::{Fault, FaultKind, PullRequestSpec, RepositoryOptions, Role, WorkflowState};
 use dispatch_core::testing::{World, WorldGitHub};
 use futures_util::FutureExt;
 
@@ -153,4 +156,99 @@ fn a_refusal_carries_githubs_words() {
     github.world().set_workflow_state(&web(), "cd.yml", WorkflowState::DisabledManually).unwrap();
     let message = "Cannot trigger a 'workflow_dispatch' on a disabled workflow".to_owned();
     assert_eq!(dispatch(&github, &target), Err(GitHubError::Refused { status: 422, message, permission: None }));
+}
+
+/// What was asked of GitHub besides credentials: the method, the path, the one permission of the token, and the status.
+fn asked(github: &WorldGitHub) -> Vec<(String, String, String, Option<u16>)> {
+    let requests = github.world().take_requests();
+    let about = |request: &dispatch_core::testing::world::ApiRequest| {
+        let permissions = request.permissions.clone().unwrap_or_default();
+        let mut own = permissions.into_iter().filter(|(name, _)| name != "metadata");
+        let permission = own.next().map_or("metadata".to_owned(), |(name, access)| format!("{name}:{access:?}"));
+        assert_eq!(own.next(), None, "one permission for each call");
+        (request.method.clone(), request.path.clone(), permission, request.status)
+    };
+    requests.iter().filter(|request| !request.is_about_credentials()).map(about).collect()
+}
+
+#[test]
+fn pull_requests_and_people_are_read_with_one_permission_each() {
+    let (github, web) = github();
+    let number = github.world().open_pull_request(&web.name, PullRequestSpec::new("topic")).unwrap();
+    github.world().set_permission(&web.name, "hubot", Role::Maintain).unwrap();
+    let head = github.world().branch_head(&web.name, "topic").unwrap();
+    let pull = github.pull_request(&web, PullRequestNumber(number)).now_or_never().unwrap().unwrap().unwrap();
+    assert_eq!((pull.open, &pull.head_sha, pull.head), (true, &head, Head::SameRepository));
+    let permission = github.permission(&web, &"hubot".parse().unwrap()).now_or_never().unwrap().unwrap().unwrap();
+    assert_eq!((permission.user.0, permission.level), (github.world().user_id("hubot"), PermissionLevel::Write));
+    let file = github.policy_at(&web, PolicyPath::Root, &head).now_or_never().unwrap().unwrap();
+    assert_eq!(file.as_deref(), Some(b"inbound: []\n".as_slice()));
+    let workflows = github.workflows(&web).now_or_never().unwrap().unwrap();
+    assert_eq!((workflows.len(), workflows[0].active), (1, true));
+    let get = |path: &str, permission: &str| {
+        ("GET".to_owned(), format!("/repos/octo-org/web/{path}"), permission.to_owned(), Some(200))
+    };
+    assert_eq!(
+        asked(&github),
+        [
+            get("pulls/1", "pull_requests:Read"),
+            get("collaborators/hubot/permission", "metadata"),
+            get("contents/dispatching.yml", "contents:Read"),
+            get("actions/workflows", "actions:Read"),
+            get("contents/.github/workflows/cd.yml", "contents:Read"),
+        ]
+    );
+}
+
+#[test]
+fn what_does_not_tell_how_a_pull_request_is_does_not_make_it_closed() {
+    let (github, web) = github();
+    github.world().open_pull_request(&web.name, PullRequestSpec::new("topic")).unwrap();
+    let read = || github.pull_request(&web, PullRequestNumber(1)).now_or_never().unwrap();
+    for status in [301, 403, 404, 410] {
+        order(&github, "GET", "/repos/*/*/pulls/*", FaultKind::status(status));
+        assert_eq!(read(), Ok(None), "{status}");
+    }
+    order(&github, "GET", "/repos/*/*/pulls/*", FaultKind::status(502));
+    assert!(matches!(read(), Err(GitHubError::Unavailable(_))));
+    assert!(read().unwrap().is_some_and(|pull| pull.open));
+}
+
+#[test]
+fn a_check_and_a_comment_are_made_once_and_found_again() {
+    let (github, web) = github();
+    let number = PullRequestNumber(github.world().open_pull_request(&web.name, PullRequestSpec::new("topic")).unwrap());
+    let check = Check {
+        id: "ab".repeat(32).parse().unwrap(),
+        repository: web.clone(),
+        head_sha: github.world().branch_head(&web.name, "topic").unwrap(),
+        name: "dispatch / octo-org/web / cd.yml".to_owned(),
+        origin: None,
+        status: CheckStatus::Queued,
+        title: "queued".to_owned(),
+        summary: "It waits.".to_owned(),
+        details_url: None,
+        annotations: Vec::new(),
+    };
+    let never = dispatch_core::Timestamp::MAX;
+    order(&github, "POST", "/repos/*/*/check-runs", FaultKind::CutAfter);
+    let lost = github.create_check(&check, never).now_or_never().unwrap();
+    assert!(matches!(lost, Err(GitHubError::InDoubt(_))));
+    let id = github.find_check(&check).now_or_never().unwrap().unwrap().expect("it was made all the same");
+    let done = Check { status: CheckStatus::Completed(CheckConclusion::Neutral), ..check };
+    github.update_check(id, &done).now_or_never().unwrap().unwrap();
+    let shown = github.world().check_runs().map(|check| (check.status.clone(), check.conclusion.clone())).next();
+    assert_eq!(shown, Some(("completed".to_owned(), Some("neutral".to_owned()))));
+
+    let comment = github.create_comment(&web, number, "a <!-- m --> b", never).now_or_never().unwrap().unwrap();
+    github.world().comment(&web.name, number.0, "mallory", "<!-- m -->").unwrap();
+    let found = github.find_comment(&web, number, "<!-- m -->").now_or_never().unwrap().unwrap();
+    assert_eq!(found, Some(comment), "only the App's own is its");
+    for _ in 0..2 {
+        github.react(&web, comment, Reaction::Eyes).now_or_never().unwrap().unwrap();
+    }
+    assert_eq!(github.world().known_comment(&web.name, comment.0).unwrap().reactions.len(), 1);
+    let late = github.create_comment(&web, number, "late", dispatch_core::Timestamp::MIN).now_or_never().unwrap();
+    assert!(matches!(late, Err(GitHubError::Unavailable(_))), "nothing is sent too late");
+    assert_eq!(github.world().take_effects().len(), 4);
 }

@@ -4,6 +4,7 @@ mod conversation;
 
 use serde_json::{Value, json};
 
+use super::json::EVENTS;
 use super::{PERSON, RepositoryState, World};
 use crate::name::{CommitSha, InstallationId, Repository, RepositoryId, RunId};
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
@@ -17,7 +18,7 @@ impl World {
             "name": "web",
             "active": true,
             "app_id": self.app.id,
-            "events": ["push", "repository", "workflow_run"],
+            "events": EVENTS,
             "config": { "content_type": "json", "insecure_ssl": "0", "secret": "********" },
         });
         let body = json!({ "zen": "Mind your words, they are important.", "hook_id": self.app.id, "hook": hook });

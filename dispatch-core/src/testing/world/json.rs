@@ -13,6 +13,10 @@ use super::{DeliveryRecord, Installation, World, object_id};
 use crate::Timestamp;
 use crate::name::InstallationId;
 
+/// The events that the App subscribes to. Some come to every App without: `installation` and what belongs to it.
+pub(super) const EVENTS: [&str; 7] =
+    ["check_run", "issue_comment", "pull_request", "push", "repository", "repository_dispatch", "workflow_run"];
+
 /// Sets fields of an object, over those that are there.
 pub(super) fn with(mut object: Value, more: Value) -> Value {
     if let (Some(fields), Value::Object(more)) = (object.as_object_mut(), more) {
@@ -124,7 +128,7 @@ impl World {
             "target_id": account_id(owner),
             "target_type": "Organization",
             "permissions": installation.permissions,
-            "events": ["push", "repository", "workflow_run"],
+            "events": EVENTS,
             "created_at": time(installation.created_at),
             "updated_at": time(installation.suspended_at.unwrap_or(installation.created_at)),
             "single_file_name": null,
@@ -152,7 +156,7 @@ impl World {
             "created_at": "2020-01-01T00:00:00Z",
             "updated_at": "2020-01-01T00:00:00Z",
             "permissions": app.permissions,
-            "events": ["push", "repository", "workflow_run"],
+            "events": EVENTS,
         })
     }
 
