@@ -78,7 +78,7 @@ async fn issues_are_found_opened_and_changed() {
     no such issue: GitHub refused (404): Not Found, 0 started
     as long as can be: 1, 0 started
     switched off: GitHub refused (410): Issues has been disabled in this repository., 0 started
-    no permission: GitHub refused (422): The permissions requested are not granted to this installation.; GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    no permission: GitHub refused (422): The permissions requested are not granted to this installation. It wants issues: write; GitHub refused (422): The permissions requested are not granted to this installation. It wants issues: write, 0 started
     server error: unavailable; in doubt; in doubt, 0 started
     cut after the effect: in doubt; in doubt; unavailable; None, 0 started
     cut before it: in doubt; unavailable; None, 0 started

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod delivery_log;
+mod events;
 mod issues;
+mod left;
 mod notices;
 mod pull_requests;
 mod runs;
@@ -21,6 +23,8 @@ use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::{Fault, FaultKind, RepositoryOptions, World};
 use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use dispatch_github::{GitHub, GitHubOptions};
+
+use self::left::Left;
 
 const CD: &str = "on:\n  workflow_dispatch:\n    inputs:\n      environment:\n        type: string\njobs: {}\n";
 
@@ -72,6 +76,8 @@ enum Ask {
     Dispatch(&'static str, &'static str, &'static str),
     /// Starts `cd.yml` when it is too late for it.
     DispatchLate,
+    /// Makes an event in `acme/app`.
+    Event(&'static str),
     /// The runs of `acme/app` of the last so many seconds.
     Runs(u64),
     /// One step after the other with the issues of `acme/app`.
@@ -83,7 +89,7 @@ enum Ask {
     /// So many pages of the delivery log, and another delivery of the last attempt on them.
     Attempts(usize),
 }
-use Ask::{Attempts, Dispatch, DispatchLate, Issues, Notices, OnBranch, PullRequests, Read, ReadAnother, Runs};
+use Ask::{Attempts, Dispatch, DispatchLate, Event, Issues, Notices, OnBranch, PullRequests, Read, ReadAnother, Runs};
 
 /// All that the client does.
 trait Ports: GitHubPort + IssuePort + NoticePort + DeliveryLogPort {}
@@ -131,6 +137,7 @@ impl<'a> Asked<'a> {
                 let late = Timestamp::now() - Duration::from_secs(1);
                 told(self.port.dispatch(&app, &request("cd.yml", "main", "environment"), late).await)
             }
+            Event(name) => told(self.port.dispatch(&app, &events::request(name), Timestamp::MAX).await),
             Issues(steps) => issues::ask(self.port, &app, steps).await,
             PullRequests(steps) => pull_requests::ask(self.port, &app, self.topic(), steps).await,
             Notices(steps) => notices::ask(self.port, &app, self.topic(), steps).await,
@@ -158,6 +165,9 @@ fn told<T: Debug>(answer: Result<T, GitHubError>) -> String {
         Err(GitHubError::InDoubt(_)) => "in doubt".to_owned(),
         Err(GitHubError::RateLimited { until: RateLimitReset::At(_), .. }) => "rate-limited until a time".to_owned(),
         Err(GitHubError::RateLimited { until, .. }) => format!("rate-limited: {until:?}"),
+        Err(GitHubError::Refused { status, message, permission: Some(wanted) }) => {
+            format!("GitHub refused ({status}): {message} It wants {wanted}")
+        }
         Err(error) => error.to_string(),
     }
 }
@@ -169,7 +179,8 @@ async fn both(case: &str, arrange: fn(&mut World), ask: Ask) -> String {
     let memory = WorldGitHub::new(Arc::new(Mutex::new(arranged)));
     let asked = Asked::new(&memory, &memory.world());
     let in_memory = asked.ask(ask).await;
-    let in_memory = format!("{in_memory}, {} started", memory.world().take_dispatches().len());
+    let left_in_memory = Left::take(&mut memory.world());
+    let in_memory = format!("{in_memory}, {} started", left_in_memory.started());
 
     let mut arranged = world();
     arrange(&mut arranged);
@@ -177,10 +188,12 @@ async fn both(case: &str, arrange: fn(&mut World), ask: Ask) -> String {
     let github = client(&emulator);
     let asked = Asked::new(&github, &emulator.world());
     let over_http = asked.ask(ask).await;
-    let over_http = format!("{over_http}, {} started", emulator.world().take_dispatches().len());
+    let left_over_http = Left::take(&mut emulator.world());
+    let over_http = format!("{over_http}, {} started", left_over_http.started());
     emulator.shutdown().await;
 
     assert_eq!(over_http, in_memory, "{case}");
+    assert_eq!(left_over_http, left_in_memory, "{case}");
     format!("{case}: {over_http}")
 }
 
@@ -190,6 +203,7 @@ fn fault(world: &mut World, kind: FaultKind) {
         ("GET", "/repos/acme/app/compare/**"),
         ("GET", "/repos/acme/app/actions/runs"),
         ("POST", "/repos/acme/app/actions/**"),
+        ("POST", "/repos/acme/app/dispatches"),
         ("GET", "/repos/acme/app/issues"),
         ("POST", "/repos/acme/app/issues"),
         ("PATCH", "/repos/acme/app/issues/*"),

@@ -122,7 +122,7 @@ async fn checks_are_found_made_and_completed() {
     cut before it: in doubt; unavailable; None, 0 started
     server error: in doubt; unavailable; in doubt, 0 started
     rate limit: rate-limited: After(7s), 0 started
-    no permission: GitHub refused (422): The permissions requested are not granted to this installation.; GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    no permission: GitHub refused (422): The permissions requested are not granted to this installation. It wants checks: write; GitHub refused (422): The permissions requested are not granted to this installation. It wants checks: write, 0 started
     no App any more: the App is not installed on acme/app, 0 started
     "#);
 }
@@ -168,7 +168,7 @@ async fn comments_are_found_made_changed_and_reacted_to() {
     cut after the effect: in doubt; unavailable; Some(CommentId(5000000028)), 0 started
     cut before it: in doubt; unavailable; None, 0 started
     server error: in doubt; unavailable; in doubt, 0 started
-    no permission: GitHub refused (422): The permissions requested are not granted to this installation.; GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    no permission: GitHub refused (422): The permissions requested are not granted to this installation. It wants pull_requests: write; GitHub refused (422): The permissions requested are not granted to this installation. It wants pull_requests: write, 0 started
     "#);
 }
 

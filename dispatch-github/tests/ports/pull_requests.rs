@@ -133,7 +133,7 @@ async fn pull_requests() {
     an issue: None, 0 started
     renamed: None, 0 started
     another repository behind the name: None, 0 started
-    no permission: GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    no permission: GitHub refused (422): The permissions requested are not granted to this installation. It wants pull_requests: read, 0 started
     no App any more: the App is not installed on acme/app, 0 started
     forbidden: None, 0 started
     server error: unavailable, 0 started
@@ -168,7 +168,7 @@ async fn people() {
     forbidden: GitHub refused (403): Something went wrong, 0 started
     no App any more: the App is not installed on acme/app, 0 started
     a team: true; false; false, 0 started
-    a team that may not be seen: GitHub refused (422): The permissions requested are not granted to this installation.; GitHub refused (422): The permissions requested are not granted to this installation.; GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    a team that may not be seen: GitHub refused (422): The permissions requested are not granted to this installation. It wants members: read; GitHub refused (422): The permissions requested are not granted to this installation. It wants members: read; GitHub refused (422): The permissions requested are not granted to this installation. It wants members: read, 0 started
     of another organisation: false, 0 started
     "#);
 }
@@ -216,8 +216,8 @@ async fn files_at_a_commit_and_workflows() {
     removed: None, 0 started
     too long: Some(262145), 0 started
     workflows: [("cd.yml", true, Some(86)), ("ci.yml", false, Some(18)), ("long.yml", true, None)], 0 started
-    workflows not seen: GitHub refused (422): The permissions requested are not granted to this installation., 0 started
-    files not seen: GitHub refused (422): The permissions requested are not granted to this installation., 0 started
+    workflows not seen: GitHub refused (422): The permissions requested are not granted to this installation. It wants actions: read, 0 started
+    files not seen: GitHub refused (422): The permissions requested are not granted to this installation. It wants contents: read, 0 started
     server error: unavailable, 0 started
     "#);
 }
