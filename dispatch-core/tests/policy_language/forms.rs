@@ -142,3 +142,14 @@ fn every_form_of_the_language_is_read_without_a_complaint() {
         assert!(accepted[name].refuses(bad).is_some(), "{name}");
     }
 }
+
+#[test]
+fn what_the_readme_shows_can_be_copied() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    let files: Vec<_> = blocks.filter(|block| block.starts_with("outbound:")).collect();
+    assert_eq!(files.len(), 2);
+    for file in files {
+        assert_eq!(check(file.as_bytes()).diagnostics.render(file), "");
+    }
+}
