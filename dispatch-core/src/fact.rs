@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::decide::Plan;
 use crate::delivery::{DeliveryKey, DeliverySummary};
-use crate::dispatch::{DispatchKey, StartedRun};
+use crate::dispatch::{DispatchKey, FollowedRun, StartedRun};
 use crate::environment::{EnvironmentKey, StepEnd};
 use crate::event::Event;
 use crate::name::PullRequestNumber;
@@ -173,6 +173,11 @@ pub enum FactBody {
         /// The run.
         run: StartedRun,
     },
+    /// The run of a dispatch got further.
+    DispatchRunProgressed {
+        /// How far.
+        run: FollowedRun,
+    },
     /// The dispatch has to wait.
     DispatchPutBack {
         /// Until when.
@@ -256,6 +261,7 @@ impl FactBody {
             Self::DeliveryDropped { .. } => "dispatch.delivery.dropped",
             Self::DispatchTriggered { .. } => "dispatch.dispatch.triggered",
             Self::DispatchRunFound { .. } => "dispatch.dispatch.run_found",
+            Self::DispatchRunProgressed { .. } => "dispatch.dispatch.run_progressed",
             Self::DispatchPutBack { .. } => "dispatch.dispatch.put_back",
             Self::DispatchRefused { .. } => "dispatch.dispatch.refused",
             Self::DispatchInDoubt { .. } => "dispatch.dispatch.in_doubt",

@@ -20,6 +20,7 @@
 
 mod dispatch;
 mod environment;
+mod follow;
 mod ingress;
 mod look;
 mod lookup;
@@ -31,6 +32,7 @@ mod report;
 mod revoke;
 mod settle;
 mod sweep;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -348,6 +348,7 @@ fn counts(body: &FactBody) -> Vec<(Counter, u64)> {
         FactBody::DeliveryReopened { .. }
         | FactBody::DeliveryDropped { .. }
         | FactBody::DispatchRunFound { .. }
+        | FactBody::DispatchRunProgressed { .. }
         | FactBody::DispatchRetried { .. }
         | FactBody::DispatchDropped { .. }
         | FactBody::EnvironmentChanged { .. } => Vec::new(),
@@ -412,6 +413,7 @@ fn delivery_row(fact: &Fact) -> Option<DeliveryRow> {
         FactBody::DeliveryDropped { delivery, .. } => open(delivery, DeliveryRowState::Dropped),
         FactBody::DispatchTriggered { .. }
         | FactBody::DispatchRunFound { .. }
+        | FactBody::DispatchRunProgressed { .. }
         | FactBody::DispatchUnknown { .. }
         | FactBody::DispatchRetried { .. }
         | FactBody::DispatchDropped { .. }

@@ -12,6 +12,11 @@
 //! | `n = 0` in listings that lie [`Pipeline::settle`] apart | it did not happen: a call in doubt is tried once more, and only once |
 //! | anything else, over twice that time | nobody can tell: parked as unknown |
 //!
+//! An event is different: GitHub takes it also where nobody listens, and several workflows may. So its run is claimed only
+//! where one call and one run are there, and where there is none that proves nothing: a call in doubt is parked as unknown.
+//! A run shows the event's name as its title unless its workflow sets another one; where no run shows it, one that fits in
+//! all else is it.
+//!
 //! The assumption is that GitHub lists a run within `settle` after it made it.
 
 use std::time::Duration;
@@ -20,18 +25,23 @@ use super::Pipeline;
 use super::dispatch::callable;
 use super::settle::Step;
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchKey, DispatchState, Search, StartedRun};
+use crate::dispatch::{Dispatch, DispatchKey, DispatchState, Search, StartedRun, UnseenRun};
 use crate::ledger::OpenCall;
-use crate::name::{Branch, GitRef};
+use crate::name::{Branch, EventType, GitRef};
+use crate::policy::Start;
 use crate::ports::GitHubError;
 use crate::ports::github::ListedRun;
 use crate::ports::store::{Record, RecordKey, StoreError};
 use crate::request::DispatchRequest;
 use crate::retry::later;
+use crate::workflow::Lack;
 
 /// How much earlier than the call, by our clock, its run may have been made by GitHub's: a clock that was wrong must not
 /// hide a run. Runs of other calls in that time are known to be theirs.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60 * 60);
+/// The same for an event: nothing but its name, or not even that, ties a run to its call. A clock that is wrong by more hides
+/// the run, and nothing is repeated because of that.
+const EVENT_CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 /// How soon it is looked again after a listing that did not tell.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -44,8 +54,8 @@ enum Finding {
     Nothing,
     /// Another call is still being made, so that a run could be its.
     TooEarly,
-    /// It cannot be told from this listing.
-    Unclear(String),
+    /// It cannot be told from this listing, in which these could be meant.
+    Unclear(String, Vec<StartedRun>),
 }
 
 impl Pipeline {
@@ -58,22 +68,38 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<DispatchState, StoreError> {
         let step = match self.find_run(&dispatch, &search).await? {
-            Ok(finding) => self.conclude(&dispatch, search, finding, now),
+            Ok(finding) => match self.conclude(&dispatch, search, finding, now) {
+                Step::Unseen(UnseenRun::NotObserved { .. }) => {
+                    Step::Unseen(UnseenRun::NotObserved { lacks: self.lack(&dispatch).await })
+                }
+                step => step,
+            },
             Err(error) => match self.read_again_at(&error, dispatch.waits.saturating_add(1), now) {
                 Some(until) => Step::Look { state: dispatch.state.clone(), until },
-                None => give_up(&dispatch.state, format!("the target's runs cannot be listed: {error}")),
+                None => give_up(&dispatch.state, format!("the target's runs cannot be listed: {error}"), Vec::new()),
             },
         };
         self.settle(dispatch, version, step, now).await
+    }
+
+    /// What the target lacks, so that nothing ran. None where nothing tells; nobody waits for it.
+    async fn lack(&self, dispatch: &Dispatch) -> Option<Lack> {
+        let (repository, _) = callable(dispatch)?;
+        let workflows = self.github.workflows(&repository).await.ok()?;
+        Lack::of(&dispatch.key.target.start, &workflows)
     }
 
     /// Lists the target's runs, and compares.
     async fn find_run(&self, dispatch: &Dispatch, search: &Search) -> Result<Result<Finding, GitHubError>, StoreError> {
         let (Some((repository, allowed)), Some(app)) = (callable(dispatch), &self.guardrails.app_login) else {
             let why = "the App's login is not known here, so that its runs cannot be recognised";
-            return Ok(Ok(Finding::Unclear(why.to_owned())));
+            return Ok(Ok(Finding::Unclear(why.to_owned(), Vec::new())));
         };
-        let since = search.since.checked_sub(CLOCKS_DIFFER_BY).unwrap_or(Timestamp::MIN);
+        let differ_by = match &allowed.request {
+            DispatchRequest::Workflow(_) => CLOCKS_DIFFER_BY,
+            DispatchRequest::Event(_) => EVENT_CLOCKS_DIFFER_BY,
+        };
+        let since = search.since.checked_sub(differ_by).unwrap_or(Timestamp::MIN);
         // Listed first: a call that is settled after that has its run in the store when the store is asked.
         let listing = match self.github.runs_since(&repository, since).await {
             Ok(listing) => listing,
@@ -81,7 +107,7 @@ impl Pipeline {
         };
         if !listing.complete {
             let why = "the target has more runs than can be listed";
-            return Ok(Ok(Finding::Unclear(why.to_owned())));
+            return Ok(Ok(Finding::Unclear(why.to_owned(), Vec::new())));
         }
         let ours = |run: &ListedRun| {
             run.created_at >= since && run.actor.as_ref() == Some(app) && could_be_of(run, &allowed.request)
@@ -90,7 +116,10 @@ impl Pipeline {
         let mut runs = self.not_attributed(runs).await?;
         runs.sort_by_key(|run| (run.created_at, run.run.id));
         let open = self.open_calls(dispatch, allowed.request.git_ref(), since).await?;
-        Ok(Ok(compare(&dispatch.key, &open, runs)))
+        Ok(Ok(match &allowed.request {
+            DispatchRequest::Workflow(_) => compare(&dispatch.key, &open, runs),
+            DispatchRequest::Event(request) => compare_event(request.event_type(), &open, runs),
+        }))
     }
 
     /// Those of the runs that no dispatch is known to have started.
@@ -128,15 +157,20 @@ impl Pipeline {
             Finding::Run(run) => return Step::Found(run),
             Finding::Nothing => {
                 let empty_since = *search.empty_since.get_or_insert(now);
-                (later(empty_since, self.settle), not_done(dispatch, now))
+                let otherwise = match &dispatch.key.target.start {
+                    Start::Workflow(_) => not_done(dispatch, now),
+                    // Maybe nobody listens to it.
+                    Start::Event(_) => give_up(&dispatch.state, "no run of it was observed".to_owned(), Vec::new()),
+                };
+                (later(empty_since, self.settle), otherwise)
             }
             Finding::TooEarly => {
                 let why = "other calls of the target were being made all the time".to_owned();
-                (later(first_at, patience), give_up(&dispatch.state, why))
+                (later(first_at, patience), give_up(&dispatch.state, why, Vec::new()))
             }
-            Finding::Unclear(why) => {
+            Finding::Unclear(why, runs) => {
                 search.empty_since = None;
-                (later(first_at, patience), give_up(&dispatch.state, why))
+                (later(first_at, patience), give_up(&dispatch.state, why, runs))
             }
         };
         if now >= ends {
@@ -161,9 +195,7 @@ fn could_be_of(run: &ListedRun, request: &DispatchRequest) -> bool {
                 && run.workflow.as_ref() == Some(request.workflow())
                 && run.head_branch.as_ref().map(Branch::as_str) == Some(request.git_ref().short_name())
         }
-        DispatchRequest::Event(request) => {
-            run.event == "repository_dispatch" && run.title == request.event_type().as_str()
-        }
+        DispatchRequest::Event(_) => run.event == "repository_dispatch",
     }
 }
 
@@ -182,18 +214,42 @@ fn compare(dispatch: &DispatchKey, open: &[Open], runs: Vec<ListedRun>) -> Findi
         return Finding::TooEarly;
     }
     if runs.len() != open.len() {
-        return Finding::Unclear(format!(
-            "the target has {} runs that could be of {} open calls: who started which cannot be told",
-            runs.len(),
-            open.len()
-        ));
+        return Finding::Unclear(too_many(&runs, open), named(runs));
     }
     // A ledger is in the order in which the calls began.
     let position = open.iter().position(|open| open.call.dispatch == *dispatch);
     match position.and_then(|position| runs.into_iter().nth(position)) {
         Some(run) => Finding::Run(run.run),
-        None => Finding::Unclear("its call is not in the ledger of its target".to_owned()),
+        None => Finding::Unclear("its call is not in the ledger of its target".to_owned(), Vec::new()),
     }
+}
+
+/// Compares the open calls of an event with the runs that events started there and that are nobody's, the oldest first.
+fn compare_event(event: &EventType, open: &[Open], mut runs: Vec<ListedRun>) -> Finding {
+    // The others are of other events, or of workflows that set another title.
+    if runs.iter().any(|run| run.title == event.as_str()) {
+        runs.retain(|run| run.title == event.as_str());
+    }
+    if runs.is_empty() {
+        return Finding::Nothing;
+    }
+    if open.iter().any(|open| open.being_made) {
+        return Finding::TooEarly;
+    }
+    match (&runs[..], open) {
+        ([run], [_]) => Finding::Run(run.run.clone()),
+        _ => Finding::Unclear(too_many(&runs, open), named(runs)),
+    }
+}
+
+fn too_many(runs: &[ListedRun], open: &[Open]) -> String {
+    let (runs, open) = (runs.len(), open.len());
+    format!("the target has {runs} runs that could be of {open} open calls: who started which cannot be told")
+}
+
+/// Some of the runs that could be meant, to be named.
+fn named(runs: Vec<ListedRun>) -> Vec<StartedRun> {
+    runs.into_iter().map(|run| run.run).take(UnseenRun::MAX_SHOWN).collect()
 }
 
 /// GitHub did not do it: it is tried once more, and only once.
@@ -203,14 +259,15 @@ fn not_done(dispatch: &Dispatch, now: Timestamp) -> Step {
             let error = format!("{error}; the target's runs show that it did not happen, so it is tried once more");
             Step::Wait { until: now, error }
         }
-        state => give_up(state, "it was in doubt twice, and the target has no run of it".to_owned()),
+        state => give_up(state, "it was in doubt twice, and the target has no run of it".to_owned(), Vec::new()),
     }
 }
 
 /// Looking does not help any more.
-fn give_up(state: &DispatchState, why: String) -> Step {
-    Step::To(match state {
-        DispatchState::InDoubt { error, .. } => DispatchState::Unknown { error: format!("{error}; {why}") },
-        _ => DispatchState::Triggered { run: None },
-    })
+fn give_up(state: &DispatchState, why: String, runs: Vec<StartedRun>) -> Step {
+    match state {
+        DispatchState::InDoubt { error, .. } => Step::To(DispatchState::Unknown { error: format!("{error}; {why}") }),
+        _ if runs.is_empty() => Step::Unseen(UnseenRun::NotObserved { lacks: None }),
+        _ => Step::Unseen(UnseenRun::Several { runs }),
+    }
 }

@@ -59,7 +59,14 @@ impl Pipeline {
                     None => return Ok(ParkedOutcome::NotFound),
                 },
             };
-            let Some(commit) = commit else { return Ok(ParkedOutcome::NotParked) };
+            let Some(mut commit) = commit else { return Ok(ParkedOutcome::NotParked) };
+            let moved = commit.writes.iter().find_map(|write| match &write.record {
+                Record::Dispatch(dispatch) => Some(dispatch.clone()),
+                _ => None,
+            });
+            if let Some(dispatch) = moved {
+                commit.writes.extend(self.notice_writes(&dispatch, now).await?);
+            }
             match self.store.commit(commit).await {
                 Ok(()) => return Ok(ParkedOutcome::Done),
                 Err(StoreError::Conflict(key)) => conflict = Some(key),

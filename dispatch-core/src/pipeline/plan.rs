@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::environment::is_about_environments;
+use super::follow::Followed;
 use super::lookup::LookupError;
+use super::tell::PlanAbout;
 use super::{Pipeline, Planned};
 use crate::Timestamp;
 use crate::chain::Place;
@@ -13,7 +15,6 @@ use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
 use crate::event::{Event, EventIdentity, EventKind};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::guardrail::Guardrails;
-use crate::name::PullRequestNumber;
 use crate::policy::Start;
 use crate::ports::GitHubError;
 use crate::ports::store::{Commit, Record, RecordKey, RootBudget, StoreError, Stored, Write};
@@ -24,9 +25,6 @@ use crate::retry::later;
 const MAX_TRIES: usize = 32;
 /// How long a plan waits that others were faster than each time.
 const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
-/// How long, next to twice the time that GitHub may take to list a run, a run that this App caused waits for the record of
-/// the dispatch that it follows from. A call in doubt is resolved in that time, or by nobody.
-const OWN_RUN_WAITS: Duration = Duration::from_secs(5 * 60);
 /// The longest time between two looks for that record.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
@@ -44,12 +42,17 @@ impl Pipeline {
         if let Some(Skipped { reason, message, .. }) = self.too_old(&delivery, now) {
             return self.park_plan(delivery, version, Some(reason), message, now).await;
         }
+        let waits = self.may_be_recorded_soon(&delivery, now);
+        if waits && matches!(self.follow(&delivery, now).await?, Followed::NotRecorded) {
+            return self.wait_for_record(delivery, version, now).await;
+        }
+        if let EventKind::RunProgress(_) = delivery.event.kind {
+            // It tells how far a run got. No rule can be about it.
+            let plan = Plan { skipped: None, decisions: Vec::new() };
+            return self.store_plan(delivery, version, plan, Known::default(), now).await;
+        }
         match self.decide(&delivery, now).await {
-            Ok((plan, _)) if self.may_be_recorded_soon(&delivery, &plan, now) => {
-                let wait = Duration::from_secs(2_u64.saturating_pow(delivery.attempts)).min(LONGEST_LOOK);
-                let error = "this App caused the run, and the dispatch that it follows from may not be recorded yet";
-                self.put_plan_back(delivery, version, later(now, wait), error.to_owned(), now).await
-            }
+            Ok((plan, _)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
             Ok((plan, known)) => self.store_plan(delivery, version, plan, known, now).await,
             Err(LookupError::GitHub(error)) => {
                 let attempts = delivery.attempts.saturating_add(1);
@@ -62,10 +65,11 @@ impl Pipeline {
         }
     }
 
-    /// Whether a run was denied as our own whose chain may still be recorded.
-    fn may_be_recorded_soon(&self, delivery: &Delivery, plan: &Plan, now: Timestamp) -> bool {
-        let is_own = plan.skipped.as_ref().is_some_and(|skipped| skipped.reason == Reason::OwnEvent);
-        is_own && now < later(delivery.received_at, self.settle.saturating_mul(2).saturating_add(OWN_RUN_WAITS))
+    /// Waits for the record of the dispatch that a run of this App follows from.
+    async fn wait_for_record(&self, delivery: Delivery, version: u64, now: Timestamp) -> Result<Planned, StoreError> {
+        let wait = Duration::from_secs(2_u64.saturating_pow(delivery.attempts)).min(LONGEST_LOOK);
+        let error = "this App caused the run, and the dispatch that it follows from may not be recorded yet";
+        self.put_plan_back(delivery, version, later(now, wait), error.to_owned(), now).await
     }
 
     /// Stores a plan, claims the keys of its dispatches, takes what they cost from the root's budget, and writes what is
@@ -100,6 +104,10 @@ impl Pipeline {
             stage.deny_outdated(&delivery, &mut plan, &mut claims.dispatches);
             claims.keep_budget(&mut plan, now);
             let environments = stage.writes(&delivery, &plan, &claims.dispatches, now);
+            let about = PlanAbout::new(&delivery, &known);
+            for dispatch in &mut claims.dispatches {
+                dispatch.source.pull_request = about.pull_request();
+            }
 
             let Claims { dispatches, already_claimed, budget } = claims;
             let mut planned = delivery.clone();
@@ -117,12 +125,18 @@ impl Pipeline {
                     .map(|budget| Write { record: Record::Root(budget.root, budget.spent), expected: budget.version }),
             );
             writes.extend(environments.writes);
+            let (followed, further) = self.follow_writes(&delivery, now).await?;
+            writes.extend(followed);
+            facts.extend(further);
+            let room = Commit::MAX_WRITES.saturating_sub(writes.len() + facts.len());
+            writes.extend(self.plan_notices(&about, &plan, &dispatches, room, now).await?);
             match self.store.commit(Commit { writes, facts }).await {
                 Ok(()) => return Ok(Planned::Done { plan, dispatches }),
                 // Something else happened to the same pull request or environment.
                 Err(StoreError::Conflict(key)) if is_about_environments(&key) => {}
-                // Another delivery of the same event was faster, or another event of the same chain.
-                Err(StoreError::Conflict(RecordKey::Dispatch(_) | RecordKey::Root(_))) => {}
+                // Another delivery of the same event was faster, or another event of the same chain, or the same run got
+                // further, or somebody is shown something.
+                Err(StoreError::Conflict(RecordKey::Dispatch(_) | RecordKey::Root(_) | RecordKey::Notice(_))) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -165,7 +179,7 @@ impl Pipeline {
         delivery.attempts = delivery.attempts.saturating_add(1);
         delivery.due = Some(until);
         let body = FactBody::DeliveryPutBack { delivery: delivery.summary(), until, error: error.clone() };
-        self.store_delivery(delivery, version, body, Vec::new(), now).await?;
+        self.store_delivery(delivery, version, body, (Vec::new(), Vec::new()), now).await?;
         Ok(Planned::PutBack { until, error })
     }
 
@@ -181,8 +195,11 @@ impl Pipeline {
         (delivery.due, delivery.parked_at) = (None, Some(now));
         delivery.state = DeliveryState::Parked { reason, error: error.clone() };
         let body = FactBody::DeliveryParked { delivery: delivery.summary(), reason, error: error.clone() };
-        let told = self.report_writes_for_parked(&delivery, reason, now).await?;
-        self.store_delivery(delivery, version, body, told, now).await?;
+        let mut told = self.report_writes_for_parked(&delivery, reason, now).await?;
+        // How its own run ended is told, however late.
+        let (followed, facts) = self.follow_writes(&delivery, now).await?;
+        told.extend(followed);
+        self.store_delivery(delivery, version, body, (told, facts), now).await?;
         Ok(Planned::Parked { error })
     }
 
@@ -191,13 +208,14 @@ impl Pipeline {
         mut delivery: Delivery,
         version: u64,
         body: FactBody,
-        told: Vec<Write>,
+        (told, further): (Vec<Write>, Vec<Fact>),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let fact = delivery.next_fact(now, body);
+        let mut facts = vec![delivery.next_fact(now, body)];
+        facts.extend(further);
         let mut writes = vec![Write { record: Record::Delivery(Box::new(delivery)), expected: Some(version) }];
         writes.extend(told);
-        self.store.commit(Commit { writes, facts: vec![fact] }).await
+        self.store.commit(Commit { writes, facts }).await
     }
 
     /// When to read again what could not be read; None where asking again will not help.
@@ -220,6 +238,11 @@ impl Delivery {
         self.facts += 1;
         Fact { subject: Subject::delivery(self.key.clone()), sequence, time, body }
     }
+}
+
+/// Whether a run was denied as our own.
+fn is_own(plan: &Plan) -> bool {
+    plan.skipped.as_ref().is_some_and(|skipped| skipped.reason == Reason::OwnEvent)
 }
 
 /// What a plan claims.
@@ -276,7 +299,7 @@ fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch>
             repository: delivery.event.repository.id,
             name: delivery.event.repository.name.clone(),
             lane: lane(&delivery.event, &decision.target),
-            pull_request: pull_request(&delivery.event),
+            pull_request: None,
         },
         decision: decision.clone(),
         decided_at: now,
@@ -299,13 +322,4 @@ fn lane(event: &Event, target: &Place) -> Option<(LaneKey, u64)> {
     let (workflow, branch) = (run.workflow.clone()?, run.head_branch.clone());
     let source = Place { repository: event.repository.name.clone(), start: Start::Workflow(workflow) };
     Some((LaneKey { source, branch, target: target.clone() }, run.number))
-}
-
-/// The pull request that an event is about.
-fn pull_request(event: &Event) -> Option<PullRequestNumber> {
-    match &event.kind {
-        EventKind::PullRequest(pull_request) => Some(pull_request.now.number),
-        EventKind::Command(command) => Some(command.pull_request),
-        _ => None,
-    }
 }

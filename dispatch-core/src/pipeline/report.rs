@@ -7,6 +7,7 @@ use crate::Timestamp;
 use crate::delivery::Delivery;
 use crate::dispatch::{Dispatch, DispatchState};
 use crate::name::Repository;
+use crate::policy::Channel;
 use crate::ports::github::{GitHubError, RepositoryRef};
 use crate::ports::issues::{IssueChange, IssuePort};
 use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, Write};
@@ -34,6 +35,11 @@ impl Pipeline {
         state: &DispatchState,
         now: Timestamp,
     ) -> Result<Vec<Write>, StoreError> {
+        let channels = &dispatch.decision.report;
+        // Decisions of before there was a choice were told in issues.
+        if !channels.is_empty() && !channels.contains(&Channel::Issue) {
+            return Ok(Vec::new());
+        }
         match (ReportKey::of_dispatch(dispatch), Ending::of_dispatch(dispatch, state)) {
             (Some(about), Some(ending)) => self.write_report(about, ending, now).await,
             _ => Ok(Vec::new()),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{Pipeline, environment};
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState, StartedRun};
+use crate::dispatch::{Dispatch, DispatchState, StartedRun, UnseenRun};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ledger::Ledger;
+use crate::policy::Start;
 use crate::ports::store::{Commit, Record, RecordKey, RunRecord, StoreError, Write};
 use crate::retry::later;
 
@@ -23,6 +24,8 @@ pub(super) enum Step {
     To(DispatchState),
     /// To `Triggered`: looking found its run. If the run turns out to be another's, it is looked for again.
     Found(StartedRun),
+    /// To `Triggered`: GitHub did it, and looking did not tell which run it is.
+    Unseen(UnseenRun),
     /// Back to `Ready`: GitHub certainly did nothing, and it counts as an attempt.
     Retry {
         /// Until when it waits.
@@ -69,6 +72,7 @@ impl Pipeline {
             }
             writes.extend(taken.run.clone().map(|record| Write { record, expected: None }));
             writes.extend(self.report_writes(&taken.dispatch, &taken.dispatch.state, now).await?);
+            writes.extend(self.notice_writes(&taken.dispatch, now).await?);
             let mut facts: Vec<_> = taken.fact.iter().cloned().collect();
             if let Some(end) = environment::ends(&before.state, &taken.dispatch.state) {
                 let environment = self.environment_ends(&taken.dispatch, end, now).await?;
@@ -77,7 +81,9 @@ impl Pipeline {
             }
             match self.store.commit(Commit { writes, facts }).await {
                 Ok(()) => return Ok(taken.dispatch.state),
-                Err(StoreError::Conflict(key @ (RecordKey::Target(_) | RecordKey::Report(_)))) => conflict = Some(key),
+                Err(StoreError::Conflict(
+                    key @ (RecordKey::Target(_) | RecordKey::Report(_) | RecordKey::Notice(_)),
+                )) => conflict = Some(key),
                 Err(StoreError::Conflict(key)) if environment::is_about_environments(&key) => conflict = Some(key),
                 // The one that waited for its turn has been taken up.
                 Err(StoreError::Conflict(RecordKey::Dispatch(key))) if key != before.key => {
@@ -127,6 +133,15 @@ impl Taken {
         let mut dispatch = before.clone();
         let fact = dispatch.take(step, now);
         let change: fn(&mut Ledger, &Dispatch) = match &dispatch.state {
+            // What did not run in that time does not run any more.
+            DispatchState::Triggered { run: None }
+                if matches!(
+                    (&dispatch.key.target.start, &dispatch.unseen),
+                    (Start::Event(_), Some(UnseenRun::NotObserved { .. }))
+                ) =>
+            {
+                |ledger, dispatch| ledger.settle(&dispatch.key)
+            }
             DispatchState::Unknown { .. } | DispatchState::Triggered { run: None } => {
                 |ledger, dispatch| ledger.give_up(&dispatch.key)
             }
@@ -154,6 +169,10 @@ impl Dispatch {
                 body
             }
             Step::Found(run) => return self.take(Step::To(DispatchState::Triggered { run: Some(run) }), now),
+            Step::Unseen(why) => {
+                self.unseen = Some(why);
+                return self.take(Step::To(DispatchState::Triggered { run: None }), now);
+            }
             Step::Retry { until, error } => {
                 self.attempts = self.attempts.saturating_add(1);
                 (self.state, self.due) = (DispatchState::Ready, Some(until));

@@ -12,7 +12,7 @@ use dispatch_core::decide::{Plan, Verdict};
 use dispatch_core::fact::FactBody;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{DeliveryId, Repository, RunId};
-use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
+use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, Shown, WebhookRequest};
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{
     Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
@@ -176,6 +176,17 @@ impl House {
         for queue in [Queue::Plan, Queue::Dispatch] {
             self.claim(queue).into_iter().for_each(|item| self.step(item).unwrap());
         }
+    }
+
+    /// Shows every notice that is due now, and answers with what became of each.
+    pub(crate) fn show(&self) -> Vec<Shown> {
+        let port = WorldGitHub::new(Arc::clone(&self.world));
+        let notices = self.claim(Queue::Report).into_iter().filter_map(|item| match item.record {
+            Record::Notice(notice) => Some((*notice, item.version)),
+            _ => None,
+        });
+        let show = |(notice, version)| self.pipeline.show(&port, notice, version, self.now()).now_or_never().unwrap();
+        notices.map(|item| show(item).unwrap()).collect()
     }
 
     /// A run succeeds, its webhook is delivered, and what is due is done.

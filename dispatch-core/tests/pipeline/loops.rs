@@ -97,11 +97,14 @@ fn what_the_app_itself_caused_waits_for_its_record_and_then_starts_nothing() {
 }
 
 #[test]
-fn a_run_of_ours_that_no_rule_is_about_waits_for_nothing() {
+fn a_run_of_ours_waits_for_its_record_also_where_no_rule_is_about_it_because_somebody_may_follow_it() {
     let house = House::settled();
     house.write(&api(), "dispatching.yml", "outbound: []\n");
     house.deliver();
     receive_run(&house, own_run());
+    house.work();
+    assert!(house.end_of_story().contains("may not be recorded yet"), "{}", house.story());
+    house.advance(Duration::from_secs(15 * 60));
     house.work();
     assert!(house.end_of_story().ends_with("skipped no_rule_matched"), "{}", house.story());
 }

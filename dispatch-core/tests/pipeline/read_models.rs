@@ -88,6 +88,9 @@ fn the_list_of_deliveries_says_how_far_each_got() {
     workflow_run octo-org/api ci.yml: Planned, 1 allowed, 0 denied
     workflow_run octo-org/api ci.yml: Planned, 1 allowed, 0 denied
     workflow_run octo-org/api ci.yml: Skipped(NoRuleMatched), 0 allowed, 0 denied
+    workflow_run octo-org/web -: Planned, 0 allowed, 0 denied
+    workflow_run octo-org/web -: Planned, 0 allowed, 0 denied
+    workflow_run octo-org/web -: PutBack { until: 2026-01-01T00:00:03Z, error: "this App caused the run, and the dispatch that it follows from may not be recorded yet" }, 0 allowed, 0 denied
     "#);
 }
 
@@ -96,18 +99,18 @@ fn counters_add_up() {
     let (.., counts) = pages(FACTS.clone());
     let totals = Counter::TOTALS.iter().zip(counts).filter(|(_, count)| *count > 0);
     let shown: Vec<_> = totals.map(|(counter, count)| format!("{counter} {count}")).collect();
-    insta::assert_snapshot!(shown.join("\n"), @"
-    received 6
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    received 9
     noted 6
-    planned 5
+    planned 7
     skipped 1
-    plan_put_back 1
+    plan_put_back 3
     parked 1
     allowed 3
     denied 1
     triggered 2
     in_doubt 1
-    ");
+    "#);
 }
 
 #[test]
@@ -132,21 +135,24 @@ fn a_fact_is_a_cloud_event() {
             }
           }
         },
+        "environment": null,
         "fact": {
           "run": {
-            "id": 5000000033,
+            "at": "2026-01-01T00:00:01Z",
+            "attempt": 1,
+            "stage": "requested",
             "url": "https://github.com/octo-org/web/actions/runs/5000000033"
           },
-          "type": "dispatch_triggered"
+          "type": "dispatch_run_progressed"
         }
       },
       "datacontenttype": "application/json",
-      "id": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml#0",
+      "id": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml#1",
       "source": "https://dispatch.example.com",
       "specversion": "1.0",
       "subject": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml",
       "time": "2026-01-01T00:00:01Z",
-      "type": "dispatch.dispatch.triggered"
+      "type": "dispatch.dispatch.run_progressed"
     }
     "#);
 }

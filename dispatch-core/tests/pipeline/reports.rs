@@ -50,6 +50,7 @@ impl Reporting {
         house.pipeline.guardrails.create_issues = true;
         house.run();
         house.started();
+        house.show();
         let records = house.store.inner.records();
         let dispatch = records.into_iter().find_map(|record| match record {
             Record::Dispatch(dispatch) => Some(*dispatch),
@@ -84,7 +85,9 @@ impl Reporting {
 
     /// Tells what is due now.
     fn tell(&self) -> Vec<Reported> {
-        self.house.claim(Queue::Report).into_iter().map(|item| self.tell_one(item).unwrap()).collect()
+        let reports =
+            self.house.claim(Queue::Report).into_iter().filter(|item| matches!(item.record, Record::Report(_)));
+        reports.map(|item| self.tell_one(item).unwrap()).collect()
     }
 
     /// The next call of this name goes wrong.
