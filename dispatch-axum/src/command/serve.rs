@@ -14,7 +14,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::guardrail::{Guardrails, Owners};
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::ports::policies::BoundedPolicyMemory;
-use dispatch_core::ports::{GitHubPort, IssuePort, StorePort};
+use dispatch_core::ports::{GitHubPort, StorePort};
 use dispatch_github::{GitHub, GitHubOptions, GitHubOptionsError, emulator};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -93,7 +93,7 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         .trusted_proxies(settings.trusted_proxies.clone())
         .github_url(pages(&settings.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
-    let telling = Telling { issues: Arc::clone(&github) as Arc<dyn IssuePort>, notices: None };
+    let telling = Telling::through(Arc::clone(&github));
     let workers = Workers::telling(pipeline.clone(), telling, WorkerOptions::default());
     let server = Server::start(listener, workers, surface, ConnectionLimits::new(settings.trusted_proxies))?;
     let options = MaintenanceOptions {

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use dispatch_core::fact::Fact;
+use dispatch_core::fact::FactBody;
 use dispatch_core::ports::store::{Commit, StorePort, ViewQuery};
 use dispatch_core::projection::{Counter, DELIVERIES, DeliveryRow, EVERYTHING, JOURNEY, ViewRow, journey_partition};
 use dispatch_core::reason::Reason;
@@ -115,7 +116,7 @@ fn counters_add_up() {
 
 #[test]
 fn a_fact_is_a_cloud_event() {
-    let fact = FACTS.iter().rfind(|fact| fact.subject.dispatch.is_some()).unwrap();
+    let fact = FACTS.iter().rfind(|fact| matches!(fact.body, FactBody::DispatchTriggered { .. })).unwrap();
     let mut event = fact.to_cloud_event("https://dispatch.example.com");
     event["data"]["delivery"]["body_sha256"] = "[sha256]".into();
     event["data"]["delivery"]["id"] = "[id]".into();
@@ -135,24 +136,21 @@ fn a_fact_is_a_cloud_event() {
             }
           }
         },
-        "environment": null,
         "fact": {
           "run": {
-            "at": "2026-01-01T00:00:01Z",
-            "attempt": 1,
-            "stage": "requested",
+            "id": 5000000033,
             "url": "https://github.com/octo-org/web/actions/runs/5000000033"
           },
-          "type": "dispatch_run_progressed"
+          "type": "dispatch_triggered"
         }
       },
       "datacontenttype": "application/json",
-      "id": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml#1",
+      "id": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml#0",
       "source": "https://dispatch.example.com",
       "specversion": "1.0",
       "subject": "dispatch/workflow_run:5000000001:5000000031:1>octo-org/web:cd.yml",
       "time": "2026-01-01T00:00:01Z",
-      "type": "dispatch.dispatch.run_progressed"
+      "type": "dispatch.dispatch.triggered"
     }
     "#);
 }

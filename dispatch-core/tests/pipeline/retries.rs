@@ -47,7 +47,7 @@ fn an_event_that_waited_too_long_is_not_wanted_any_more() {
     house.advance(Duration::from_secs(24 * 60 * 60 + 1));
     house.work();
     let end = house.end_of_story();
-    assert!(end.starts_with("parked: ") && end.ends_with("a run older than 24 h starts nothing"), "{end}");
+    assert!(end.starts_with("parked: ") && end.ends_with("what is older than 24 h starts nothing"), "{end}");
     assert_eq!(house.started(), Vec::<String>::new());
 }
 
