@@ -153,3 +153,17 @@ fn what_the_readme_shows_can_be_copied() {
         assert_eq!(check(file.as_bytes()).diagnostics.render(file), "");
     }
 }
+
+#[test]
+fn the_examples_have_no_problem() {
+    for file in [
+        include_str!("../../../examples/command/acme/cms/dispatching.yml"),
+        include_str!("../../../examples/command/acme/cms_infrastructure/dispatching.yml"),
+        include_str!("../../../examples/preview/acme/api/dispatching.yml"),
+        include_str!("../../../examples/preview/acme/infra/dispatching.yml"),
+        include_str!("../../../examples/stack/acme/product/dispatching.yml"),
+        include_str!("../../../examples/stack/acme/product_infrastructure/dispatching.yml"),
+    ] {
+        assert_eq!(check(file.as_bytes()).diagnostics.render(file), "");
+    }
+}
