@@ -8,6 +8,7 @@ mod doubt;
 mod house;
 mod ingress;
 mod loops;
+mod notices;
 mod parked;
 mod read_models;
 mod recovery;
