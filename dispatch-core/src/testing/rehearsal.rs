@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::world::OutgoingWebhook;
 use super::{MemoryStore, World, WorldGitHub};
 use crate::decide::Plan;
 use crate::guardrail::Guardrails;
@@ -86,13 +87,26 @@ impl Rehearsal {
     pub fn run_until_quiet(&self) -> Result<Vec<Plan>, RehearsalError> {
         let mut plans = Vec::new();
         loop {
-            let delivered = self.deliver()?;
-            let worked = self.plan(&mut plans)? + self.dispatch()? + self.report()?;
+            let worked = self.work(&mut plans)?;
             let progressed = self.world().progress_runs().len();
-            if delivered + worked + progressed == 0 {
+            if worked + progressed == 0 {
                 return Ok(plans);
             }
         }
+    }
+
+    /// Delivers, decides, calls and tells once, and leaves the runs that were started where they are.
+    ///
+    /// # Errors
+    /// [`RehearsalError`].
+    pub fn run_once(&self) -> Result<Vec<Plan>, RehearsalError> {
+        let mut plans = Vec::new();
+        self.work(&mut plans)?;
+        Ok(plans)
+    }
+
+    fn work(&self, plans: &mut Vec<Plan>) -> Result<usize, RehearsalError> {
+        Ok(self.deliver()? + self.plan(plans)? + self.dispatch()? + self.report()?)
     }
 
     /// Takes one step of a sweep at the world's time. What is to go is decided about by the next run.
@@ -105,11 +119,18 @@ impl Rehearsal {
     }
 
     fn deliver(&self) -> Result<usize, RehearsalError> {
-        let (webhooks, now) = {
-            let mut world = self.world();
-            (world.take_webhooks(), world.now())
-        };
-        for webhook in &webhooks {
+        let webhooks = self.world().take_webhooks();
+        self.receive(&webhooks)?;
+        Ok(webhooks.len())
+    }
+
+    /// Receives webhooks as if the world had sent them now: late ones, or again.
+    ///
+    /// # Errors
+    /// [`RehearsalError::Webhook`].
+    pub fn receive(&self, webhooks: &[OutgoingWebhook]) -> Result<(), RehearsalError> {
+        let now = self.world().now();
+        for webhook in webhooks {
             let signature = self.secrets.sign(&webhook.body);
             let request = WebhookRequest {
                 signature: Some(signature.as_bytes()),
@@ -119,7 +140,7 @@ impl Rehearsal {
             };
             finish(self.pipeline.ingress(&self.secrets, request, now))?;
         }
-        Ok(webhooks.len())
+        Ok(())
     }
 
     fn plan(&self, plans: &mut Vec<Plan>) -> Result<usize, RehearsalError> {

@@ -1,0 +1,202 @@
+//! The life of environments in the pipeline, told by pull requests.
+
+use dispatch_core::environment::EnvironmentState::{Destroyed, Failed, Live};
+use dispatch_core::event::Conclusion;
+use dispatch_core::name::{PullRequestNumber, Repository};
+use dispatch_core::pipeline::SweepOptions;
+use dispatch_core::testing::world::{Fault, FaultKind, PullRequestSpec};
+
+use crate::stage::{Stage, cms, infra};
+
+const ONE_PULL_REQUEST: &str = "/repos/*/*/pulls/*";
+
+fn number(n: u64) -> PullRequestNumber {
+    PullRequestNumber(n)
+}
+
+#[test]
+fn a_pull_request_creates_updates_and_destroys_its_environment() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    assert_eq!(stage.started(), ["create.yml pr-1"]);
+    assert_eq!(stage.state("pr-1"), Some(Live));
+    stage.0.world().push_to_pull_request(&cms(), pull, "octocat").unwrap();
+    stage.settle();
+    assert_eq!(stage.started(), ["create.yml pr-1"]);
+    stage.close(pull);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"]);
+    assert_eq!(stage.state("pr-1"), Some(Destroyed));
+}
+
+#[test]
+fn a_close_that_overtakes_its_create_ends_destroyed() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    let opened = stage.intercept();
+    stage.advance(2);
+    stage.close(pull);
+    stage.settle();
+    stage.0.receive(&opened).unwrap();
+    stage.settle();
+    assert_eq!(stage.started(), [""; 0], "what is closed gets nothing");
+    assert!(stage.state("pr-1").is_none_or(|state| state == Destroyed));
+}
+
+#[test]
+fn a_retargeted_pull_request_destroys_what_it_created() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    stage.0.world().retarget_pull_request(&cms(), pull, "main").unwrap();
+    stage.settle();
+    stage.close(pull);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"], "not staging, which another base would have");
+    assert_eq!((stage.state("pr-1"), stage.state("staging")), (Some(Destroyed), None));
+}
+
+#[test]
+fn a_shared_environment_is_destroyed_when_the_last_of_two_holders_goes() {
+    let stage = Stage::new();
+    let (one, two) = (stage.open("one", "main"), stage.open("two", "main"));
+    stage.settle();
+    assert_eq!(stage.state("staging"), Some(Live));
+    stage.started();
+    stage.close(one);
+    stage.settle();
+    assert_eq!(stage.started(), [""; 0]);
+    assert_eq!(stage.environment("staging").unwrap().holders, [number(two)].into());
+    stage.close(two);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml staging"]);
+    assert_eq!(stage.state("staging"), Some(Destroyed));
+}
+
+#[test]
+fn another_source_does_not_get_the_name() {
+    let stage = Stage::with_sources(&["cms", "shop"]);
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    let before = stage.environment("pr-1").unwrap();
+    let shop: Repository = "octo-org/shop".parse().unwrap();
+    let theirs = {
+        let spec = PullRequestSpec { base: "dev".to_owned(), ..PullRequestSpec::new("topic") };
+        stage.0.world().open_pull_request(&shop, spec).unwrap()
+    };
+    assert_eq!(theirs, pull, "the same number in another repository");
+    stage.settle();
+    stage.0.world().close_pull_request(&shop, theirs, false).unwrap();
+    stage.settle();
+    assert_eq!(stage.started(), [""; 0]);
+    assert_eq!(stage.environment("pr-1").unwrap(), before);
+}
+
+#[test]
+fn a_lost_close_is_found_by_the_sweep() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    stage.close(pull);
+    assert_eq!(stage.intercept().len(), 1, "it is lost");
+    let look = stage.sweep_with(&SweepOptions { dry_run: true, ..SweepOptions::default() });
+    stage.settle();
+    assert_eq!((look.going.len(), stage.started()), (1, Vec::new()), "a dry run does nothing");
+    assert_eq!(stage.sweep().going, look.going);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"]);
+    assert_eq!(stage.state("pr-1"), Some(Destroyed));
+    assert_eq!(stage.sweep().looked_at, 0, "what is destroyed is not looked at");
+}
+
+#[test]
+fn what_github_does_not_tell_is_unknown_and_never_closed() {
+    for status in [404, 403, 301, 502] {
+        let stage = Stage::new();
+        let pull = stage.open("topic", "dev");
+        stage.settle();
+        stage.close(pull);
+        stage.intercept();
+        let fault = Fault::once("GET", ONE_PULL_REQUEST, FaultKind::status(status)).unwrap().times(100);
+        stage.0.world().faults.push(fault);
+        let outcome = stage.sweep();
+        stage.settle();
+        assert_eq!((outcome.going.len(), outcome.unknown.len()), (0, 1), "{status}");
+        assert_eq!(stage.state("pr-1"), Some(Live), "{status}");
+    }
+}
+
+#[test]
+fn a_renamed_repository_is_unknown() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.close(pull);
+    stage.intercept();
+    stage.0.world().rename_repository(&cms(), &"octo-org/site".parse().unwrap()).unwrap();
+    stage.intercept();
+    assert_eq!(stage.sweep().unknown.len(), 1);
+    assert_eq!(stage.state("pr-1"), Some(Live));
+}
+
+#[test]
+fn an_open_pull_request_keeps_its_environment_until_its_time_is_over_and_longer_with_the_label() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    assert_eq!(stage.sweep().open, 1);
+    stage.advance(73 * 60 * 60);
+    stage.0.world().label_pull_request(&cms(), pull, "keep").unwrap();
+    stage.intercept();
+    assert_eq!(stage.sweep().going, []);
+    stage.0.world().unlabel_pull_request(&cms(), pull, "keep").unwrap();
+    stage.intercept();
+    let outcome = stage.sweep_with(&SweepOptions { only_expired: true, ..SweepOptions::default() });
+    assert!(outcome.going[0].expired);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"]);
+    // It is open still: a push makes it again.
+    stage.0.world().push_to_pull_request(&cms(), pull, "octocat").unwrap();
+    stage.settle();
+    assert_eq!(stage.started(), ["create.yml pr-1"]);
+    assert_eq!(stage.state("pr-1"), Some(Live));
+}
+
+#[test]
+fn a_destroy_that_failed_is_tried_again_by_the_next_sweep() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    stage.0.world().order_conclusion(&infra(), "destroy.yml", Conclusion::Failure).unwrap();
+    stage.close(pull);
+    stage.settle();
+    assert_eq!((stage.started().len(), stage.state("pr-1")), (1, Some(Failed)));
+    stage.0.world().order_conclusion(&infra(), "destroy.yml", Conclusion::Success).unwrap();
+    assert_eq!(stage.sweep().going.len(), 1);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"]);
+    assert_eq!(stage.state("pr-1"), Some(Destroyed));
+}
+
+#[test]
+fn a_sweep_lets_no_more_go_than_it_may() {
+    let stage = Stage::new();
+    for n in 0..5 {
+        let pull = stage.open(&format!("topic-{n}"), "dev");
+        stage.settle();
+        stage.close(pull);
+        stage.intercept();
+    }
+    stage.started();
+    let options = SweepOptions { limit: 2, ..SweepOptions::default() };
+    let outcome = stage.sweep_with(&options);
+    assert_eq!((outcome.going.len(), outcome.limited), (2, true));
+    stage.settle();
+    assert_eq!(stage.started().len(), 2);
+}
