@@ -192,7 +192,7 @@ impl<'a> PlanAbout<'a> {
     fn comment(&self, about: CommentAbout, parts: BTreeMap<String, CommentPart>) -> Option<About> {
         let repository = self.repository();
         let key = CommentKey { repository: repository.id, pull_request: self.pull_request()?, about };
-        (!parts.is_empty()).then(|| About::Comment(Comment { key, repository, parts }))
+        (!parts.is_empty()).then_some(About::Comment(Comment { key, repository, parts }))
     }
 }
 

@@ -360,3 +360,48 @@ fn who_may_not_give_a_command_is_told_why_in_one_comment_a_day_and_bots_are_told
     assert_eq!(body.matches("- `/deploy`").count(), 2, "{body}");
     assert!(body.contains("`mallory`") && body.contains("What to do: "), "{body}");
 }
+
+#[test]
+fn an_event_in_doubt_is_never_made_again_because_no_run_proves_nothing() {
+    let house = previews(LISTENER);
+    house.order("POST", "/repos/*/*/dispatches", FaultKind::CutBefore);
+    house.world().open_pull_request(&api(), PullRequestSpec::new("topic")).unwrap();
+    settle(&house);
+    for _ in 0..100 {
+        house.advance(Duration::from_secs(10));
+        house.work();
+    }
+    house.show();
+    assert_eq!(
+        checks(&house),
+        ["dispatch / octo-org/web / preview: completed neutral: nobody knows whether it was started"]
+    );
+    assert_eq!(
+        house.requests().iter().filter(|request| request.starts_with("POST /repos/octo-org/web/dispatches")).count(),
+        1
+    );
+}
+
+#[test]
+fn a_check_that_is_run_again_repeats_the_dispatch_with_a_new_check_on_the_same_commit() {
+    let house = previews(LISTENER);
+    house.world().open_pull_request(&api(), PullRequestSpec::new("topic")).unwrap();
+    settle(&house);
+    house.advance(Duration::from_secs(5));
+    settle(&house);
+    let check = house.world().check_runs().last().unwrap().id;
+    house.world().rerequest_check(&api(), check, "alice").unwrap();
+    settle(&house);
+    assert_eq!(checks(&house).len(), 1, "one in flight: {}", house.story());
+    for _ in 0..3 {
+        house.world().progress_runs();
+        house.advance(Duration::from_secs(5));
+        settle(&house);
+    }
+    house.world().rerequest_check(&api(), check, "alice").unwrap();
+    settle(&house);
+    let world = house.world();
+    let shown: Vec<_> = world.check_runs().map(|check| (&check.name, &check.head_sha)).collect();
+    assert_eq!(shown.len(), 2);
+    assert_eq!(shown[0], shown[1]);
+}
