@@ -29,6 +29,7 @@
 //! - Only what was done with before the time is deleted, the oldest first, in steps of the limit; then nothing is left.
 //! - What waits stays, however old it is; what is kept for good stays; counters stay.
 //! - The keys of what stays remain taken.
+//! - An environment, its rows, and who holds it stay until it is destroyed.
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite of tests: it ends at the first broken promise")]
 
 mod asking;
@@ -73,6 +74,8 @@ pub async fn store_contract<S: StorePort>(make_store: impl AsyncFn() -> S) {
     waiting::what_is_done_with_or_in_another_queue_does_not_wait(&make_store().await).await;
     waiting::deliveries_are_found_by_their_id(&make_store().await).await;
     retention::only_what_was_done_with_before_is_deleted(&make_store().await).await;
+    retention::environments_stay_until_they_are_destroyed(&make_store().await).await;
+    retention::rows_of_environments_stay_until_they_are_destroyed(&make_store().await).await;
     retention::the_oldest_goes_first_and_in_steps(&make_store().await).await;
     retention::facts_and_rows_go_by_their_time_and_counters_stay(&make_store().await).await;
     retention::what_is_left_keeps_its_keys(&make_store().await).await;

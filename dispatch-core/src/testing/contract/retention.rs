@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use super::asking::{add, claim, count, put, rows, version};
+use super::samples::{about_environment, environment, pull_request, root_budget, sha};
 use super::samples::{delivery, dispatch, ledger, place, received, recovery, report, revocation, run_record};
-use super::samples::{root_budget, sha};
 use super::{LEASE, NOW};
 use crate::Timestamp;
 use crate::decide::{Edge, EdgeKey, LaneKey};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::dispatch::{DispatchState, Search};
+use crate::environment::EnvironmentState;
 use crate::name::{RepositoryId, RunId};
 use crate::ports::store::{HeadKey, Queue, Record, StoreError, StorePort};
-use crate::projection::{Counter, DELIVERIES, EVERYTHING, JOURNEY, journey_partition};
+use crate::projection::{Counter, DELIVERIES, ENVIRONMENTS, EVERYTHING, JOURNEY, PRESENT, journey_partition};
 use crate::report::Report;
 use crate::retry::later;
 use crate::revocation::Revocation;
@@ -84,6 +85,35 @@ pub(super) async fn only_what_was_done_with_before_is_deleted(store: &impl Store
     assert_eq!(store.retire(at(10), ALL).await, Ok(0), "nothing is left");
     let waiting = claim(store, Queue::Plan, later(at(20), LEASE), 10).await.len();
     assert_eq!((waiting, claim(store, Queue::Dispatch, at(20), 10).await.len()), (1, 1), "what waits goes on");
+}
+
+pub(super) async fn environments_stay_until_they_are_destroyed(store: &impl StorePort) {
+    for state in [EnvironmentState::Failed, EnvironmentState::Destroying, EnvironmentState::Live] {
+        let there = Record::Environment(Box::new(environment(state)));
+        put(store, &there, version(store, &there.key()).await).await.expect("written");
+        assert_eq!(store.retire(at(10), ALL).await, Ok(0), "{state}");
+    }
+    let holding = Record::PullRequest(Box::new(pull_request(true)));
+    put(store, &holding, None).await.expect("written");
+    assert_eq!(store.retire(at(10), ALL).await, Ok(0), "whoever holds one is remembered");
+    put(store, &Record::PullRequest(Box::new(pull_request(false))), Some(1)).await.expect("written");
+    let gone = Record::Environment(Box::new(environment(EnvironmentState::Destroyed)));
+    put(store, &gone, Some(3)).await.expect("written");
+    assert_eq!(store.retire(at(10), ALL).await, Ok(2), "it is gone, and nobody holds it");
+}
+
+pub(super) async fn rows_of_environments_stay_until_they_are_destroyed(store: &impl StorePort) {
+    add(store, [about_environment(1, at(1), EnvironmentState::Live)]).await;
+    let deleted = store.retire(at(100), ALL).await.expect("retires");
+    assert_eq!(deleted, 2, "the fact and its row of the journey");
+    for partition in [EVERYTHING, PRESENT] {
+        assert_eq!(rows(store, ENVIRONMENTS, partition).await.len(), 1, "{partition}: it is there, however old");
+    }
+    add(store, [about_environment(2, at(101), EnvironmentState::Destroyed)]).await;
+    assert_eq!(rows(store, ENVIRONMENTS, PRESENT).await.len(), 0);
+    assert_eq!(rows(store, ENVIRONMENTS, EVERYTHING).await.len(), 1, "it is still told that it was there");
+    store.retire(at(200), ALL).await.expect("retires");
+    assert_eq!(rows(store, ENVIRONMENTS, EVERYTHING).await.len(), 0);
 }
 
 pub(super) async fn the_oldest_goes_first_and_in_steps(store: &impl StorePort) {

@@ -6,13 +6,19 @@ use crate::chain::{Chain, Place};
 use crate::decide::{Allowed, Decision, Identity, Verdict, Visibility};
 use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
+use crate::environment::{
+    Environment, EnvironmentDescription, EnvironmentKey, EnvironmentOrigin, EnvironmentState, EnvironmentStep, StepEnd,
+};
 use crate::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
-use crate::fact::{Fact, FactBody, Subject};
+use crate::fact::{EnvironmentChange, Fact, FactBody, Subject};
 use crate::ledger::{Ledger, OpenCall};
-use crate::name::{CommitSha, InstallationId, Repository, RepositoryId, RunId};
-use crate::policy::{PolicyPath, RuleLocation, Start};
+use crate::name::{CommitSha, InstallationId, PullRequestNumber, Repository, RepositoryId, RunId};
+use crate::policy::{EnvironmentAction, PolicyPath, RuleLocation, Start};
 use crate::ports::delivery_log::DeliveryAttempt;
+use crate::ports::github::RepositoryRef;
 use crate::ports::store::{RootBudget, RunRecord};
+use crate::projection::EnvironmentRow;
+use crate::pull_request::{PullRequestKey, PullRequestRecord, SeenHead};
 use crate::recovery::{Asked, Missed, Recovery, Unread};
 use crate::report::{Failure, FailureKind, Report, ReportKey};
 use crate::request::{DispatchRequest, WorkflowDispatch};
@@ -184,6 +190,52 @@ pub(super) fn report() -> Report {
         due: Some(NOW),
         attempts: 1,
     }
+}
+
+pub(super) fn environment(state: EnvironmentState) -> Environment {
+    let step =
+        EnvironmentStep { action: EnvironmentAction::Destroy, dispatch: run_record().dispatch, at: NOW, since: NOW };
+    Environment {
+        key: EnvironmentKey { repository: repository("Acme/infra"), name: "pr-7".parse().expect("a name") },
+        source: RepositoryRef { id: RepositoryId(7), name: repository("acme/api") },
+        origin: EnvironmentOrigin::of(&event("acme/api", 1)),
+        description: EnvironmentDescription {
+            base: "release/größe".parse().expect("a branch"),
+            deploy: "main".to_owned(),
+            url: Some("https://pr-7.example.com".to_owned()),
+            links: [("Admin panel".to_owned(), "https://admin.example.com".to_owned())].into(),
+            cleanup: None,
+            ttl: Some(std::time::Duration::from_secs(60)),
+        },
+        holders: [PullRequestNumber(7), PullRequestNumber(99_999)].into(),
+        leaving: [PullRequestNumber(8)].into(),
+        seen: [(PullRequestNumber(7), NOW)].into(),
+        state,
+        settled: EnvironmentState::Live,
+        wanted: Some(step.clone()),
+        under_way: Some(step),
+        newest_begun: Some(NOW),
+        keep: true,
+        created_at: NOW,
+        changed_at: NOW,
+        facts: 3,
+    }
+}
+
+pub(super) fn pull_request(environments: bool) -> PullRequestRecord {
+    let key = PullRequestKey { repository: RepositoryId(7), number: PullRequestNumber(7) };
+    let mut record = PullRequestRecord::new(key, NOW);
+    record.heads.push(SeenHead { sha: sha(), since: NOW });
+    record.environments.extend(environments.then(|| environment(EnvironmentState::Live).key));
+    record
+}
+
+/// A fact about an environment, of which the how-manieth fact came then.
+pub(super) fn about_environment(sequence: u32, time: Timestamp, state: EnvironmentState) -> Fact {
+    let row = Box::new(EnvironmentRow::new(&environment(state)));
+    let subject = Subject::environment(delivery_key(1), row.key.clone());
+    let body = FactBody::EnvironmentChanged { change: EnvironmentChange::Ended(StepEnd::Done), environment: row };
+    Fact { subject, sequence, time, body }
 }
 
 pub(super) fn recovery() -> Recovery {
