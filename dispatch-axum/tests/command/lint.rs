@@ -35,13 +35,13 @@ fn a_problem_is_shown_at_its_place_with_help() {
     let output = lint(&folder, &["."]);
     assert_eq!(output.status.code(), Some(1));
     assert_snapshot!(text(&output.stdout), @r"
-    error[missing_key]: the key `workflow` is missing
+    error[missing_key]: a source has one of the keys `workflow`, `pull_request`, `command`, and this one has none
      --> ./acme/loyalty/dispatching.yml:2:13
       |
     2 |   - source: { worklfow: ci.yml }
-      |             ^^^^^^^^^^^^^^^^^^^^ has no `workflow`
+      |             ^^^^^^^^^^^^^^^^^^^^ has none of them
       |
-      = help: add `workflow:`
+      = help: add one of `workflow`, `pull_request`, `command`
 
     error[unknown_key]: there is no key `worklfow` here
      --> ./acme/loyalty/dispatching.yml:2:15
