@@ -27,6 +27,7 @@ mod lookup;
 mod notice;
 mod parked;
 mod plan;
+mod proposal;
 mod recover;
 mod report;
 mod revoke;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::accept::is_harmless;
 pub use self::accept::{Accept, ValuePattern};
 pub use self::environment::{EnvironmentAction, EnvironmentRule};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::event::{Conclusion, PullRequestAction};
 use crate::name::{CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
 use crate::pattern::PatternSet;
@@ -58,6 +58,14 @@ impl fmt::Display for PolicyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What is wrong with [`PolicyPath::DotGithub`] where both files are there.
+#[must_use]
+pub fn two_policy_files() -> Diagnostic {
+    let message = format!("`{}` is not read: `{}` exists too, and wins", PolicyPath::DotGithub, PolicyPath::Root);
+    Diagnostic::error("two_policy_files", Span::TOP, message, "nothing in this file counts")
+        .help("keep one of the two files")
 }
 
 /// A checked policy file: who may be started from here, and who may start something here.

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-use dispatch_core::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+use dispatch_core::diagnostic::{Diagnostics, Severity};
 use dispatch_core::name::Owner;
-use dispatch_core::policy::{Policy, PolicyPath};
+use dispatch_core::policy::{Policy, PolicyPath, two_policy_files};
 use serde::Serialize;
 
 use super::Failure;
@@ -150,18 +150,6 @@ fn owner_in(file: &Path) -> Option<Owner> {
     }
     names.pop();
     names.pop()?.parse().ok()
-}
-
-fn two_policy_files() -> Diagnostic {
-    Diagnostic {
-        code: "two_policy_files",
-        severity: Severity::Error,
-        message: format!("`{}` is not read: `{}` exists too, and wins", PolicyPath::DotGithub, PolicyPath::Root),
-        span: Span { start: 0, end: 0, line: 1, column: 1 },
-        label: "nothing in this file counts".to_owned(),
-        help: Some("keep one of the two files".to_owned()),
-        related: None,
-    }
 }
 
 fn counted(count: usize, noun: &str) -> String {

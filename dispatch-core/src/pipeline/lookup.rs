@@ -125,7 +125,7 @@ impl Pipeline {
         })
     }
 
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         event: &Event,
         lookups: BTreeSet<Lookup>,
@@ -255,7 +255,7 @@ impl Pipeline {
     }
 
     /// The policy file of a repository. `id` is the repository that must be behind the name, where it is known.
-    async fn policy(
+    pub(super) async fn policy(
         &self,
         repository: &Repository,
         id: Option<RepositoryId>,

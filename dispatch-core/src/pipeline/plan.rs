@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::environment::is_about_environments;
 use super::follow::Followed;
 use super::lookup::LookupError;
+use super::proposal::ProposalCheck;
 use super::tell::PlanAbout;
 use super::{Pipeline, Planned};
 use crate::Timestamp;
@@ -49,11 +50,15 @@ impl Pipeline {
         if let EventKind::RunProgress(_) = delivery.event.kind {
             // It tells how far a run got. No rule can be about it.
             let plan = Plan { skipped: None, decisions: Vec::new() };
-            return self.store_plan(delivery, version, plan, Known::default(), now).await;
+            return self.store_plan(delivery, version, (plan, Known::default(), None), now).await;
         }
-        match self.decide(&delivery, now).await {
-            Ok((plan, _)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
-            Ok((plan, known)) => self.store_plan(delivery, version, plan, known, now).await,
+        let decided = match self.decide(&delivery, now).await {
+            Ok((plan, known)) => self.check_proposal(&delivery.event, now).await.map(|check| (plan, known, check)),
+            Err(error) => Err(error),
+        };
+        match decided {
+            Ok((plan, ..)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
+            Ok(decided) => self.store_plan(delivery, version, decided, now).await,
             Err(LookupError::GitHub(error)) => {
                 let attempts = delivery.attempts.saturating_add(1);
                 match self.read_again_at(&error, attempts, now) {
@@ -78,8 +83,7 @@ impl Pipeline {
         &self,
         delivery: Delivery,
         version: u64,
-        mut plan: Plan,
-        mut known: Known,
+        (mut plan, mut known, proposal): (Plan, Known, Option<ProposalCheck>),
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
         for _ in 0..MAX_TRIES {
@@ -128,6 +132,7 @@ impl Pipeline {
             let (followed, further) = self.follow_writes(&delivery, now).await?;
             writes.extend(followed);
             facts.extend(further);
+            writes.extend(self.proposal_write(proposal.as_ref(), now).await?);
             let room = Commit::MAX_WRITES.saturating_sub(writes.len() + facts.len());
             writes.extend(self.plan_notices(&about, &plan, &dispatches, room, now).await?);
             match self.store.commit(Commit { writes, facts }).await {

@@ -10,6 +10,7 @@ mod ingress;
 mod loops;
 mod notices;
 mod parked;
+mod proposals;
 mod read_models;
 mod recovery;
 mod reports;
