@@ -148,7 +148,10 @@ fn repository(choices: &mut Choices<'_>) -> Repository {
 }
 
 fn start(choices: &mut Choices<'_>) -> Start {
-    Start::Workflow(choices.one(&WORKFLOWS).parse().expect("a workflow"))
+    match choices.one(&WORKFLOWS) {
+        workflow if choices.rarely() => Start::Event(workflow.parse().expect("an event")),
+        workflow => Start::Workflow(workflow.parse().expect("a workflow")),
+    }
 }
 
 fn id(choices: &mut Choices<'_>) -> RepositoryId {
@@ -246,6 +249,9 @@ fn policy(choices: &mut Choices<'_>) -> Policy {
                 })
                 .into_iter()
                 .collect(),
+            environment: None,
+            required: choices.rarely().then_some(true),
+            report: None,
             line: next_line(),
         }),
     });
@@ -257,7 +263,7 @@ fn policy(choices: &mut Choices<'_>) -> Policy {
         targets: choices.some(4, |choices| InboundTarget {
             start: start(choices),
             accept_inputs: choices
-                .some(4, |choices| (choices.one(&INPUTS).to_owned(), Accept::Any))
+                .some(4, |choices| (choices.one(&INPUTS).to_owned(), Accept::any()))
                 .into_iter()
                 .collect(),
             accept_refs: choices.rarely().then(|| patterns(choices)),
