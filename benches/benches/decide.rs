@@ -87,6 +87,9 @@ fn sends(repository: Repository) -> Target {
         start: Start::Workflow("cd.yml".parse().unwrap()),
         git_ref: None,
         inputs: BTreeMap::from([("git_sha".to_owned(), Template::parse("{{ source.sha }}").unwrap())]),
+        environment: None,
+        required: None,
+        report: None,
         line: 5,
     }
 }
@@ -98,7 +101,7 @@ fn accepts(repository: &str) -> InboundRule {
         source: source(),
         targets: vec![InboundTarget {
             start: Start::Workflow("cd.yml".parse().unwrap()),
-            accept_inputs: BTreeMap::from([("git_sha".to_owned(), Accept::Any)]),
+            accept_inputs: BTreeMap::from([("git_sha".to_owned(), Accept::any())]),
             accept_refs: None,
             line: 6,
         }],
