@@ -62,7 +62,7 @@ fn a_denial_names_the_nearest_line_of_both_sides() {
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the ref is `main`, and the target accepts only `release`
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the inputs `sha` are not accepted: the target accepts none
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the inputs `sha` are not accepted: the target accepts only `a`, `b`
-    acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | the input `sha` has the value `a\u{60};b` of `source.head_branch`, which anybody can choose and which is not made of letters, digits and `._/@+#=,-`, or starts with `-`
+    acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | `sha` has the value `a\u{60};b` of `source.head_branch`, which anybody can choose and which is not made of letters, digits and `._/@+#=,-`, or starts with `-`
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | `acme/api` is now repository 11, and the target's consent is for repository 1
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | `acme/deploy` is now repository 22, and the source's consent is for repository 2
     acme/api/dispatching.yml:5 | acme/deploy/dispatching.yml:16 | this is attempt 2 of run number 40, and run number 41 has been dispatched since; both sides would have to say `reruns: any`
@@ -127,7 +127,7 @@ fn an_event_that_starts_nothing_says_why() {
     acme/api/dispatching.yml:2 | source_event_not_allowed: the run was started by `issue_comment`, and the outbound rule accepts only `push`, `merge_group`, `schedule`, `workflow_dispatch`, `repository_dispatch`, `release`, `create`, `deployment`, `pull_request`
     acme/api/dispatching.yml:2 | source_branch_not_matched: the run was on `main`, and the outbound rule accepts only `dev`, `release/*`
     acme/api/dispatching.yml:2 | source_conclusion_not_allowed: the run ended with `success`, and the outbound rule accepts only `failure`
-    acme/api/dispatching.yml:2 | own_event: the run was caused by `dispatch[bot]`, which is this App, and by no dispatch that is known
+    acme/api/dispatching.yml:2 | own_event: it was caused by `dispatch[bot]`, which is this App, and by no dispatch that is known
     acme/api/dispatching.yml:30 | source_branch_not_matched: the run was on `main`, and the outbound rule accepts only `x`
     ");
 }
