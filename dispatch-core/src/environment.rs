@@ -11,6 +11,7 @@
 //! | a dispatch asks for its [turn](Environment::turn) | nothing: it goes, waits for the action before it, or finds that something newer took its place |
 //! | its call [begins](Environment::begin) | the action is under way; no other one begins |
 //! | the action [ends](Environment::end) | it is there, gone, or not known; the next may begin |
+//! | its run is run again, and ends again | the same, until the next has begun |
 //!
 //! The newest wish wins, by GitHub's clock: for each pull request the time of its newest wish is kept, and an older one that
 //! comes late changes nothing. Of a wish to create and one to destroy of the same second, the second wins. Wishes of different
@@ -103,6 +104,9 @@ pub struct Environment {
     pub wanted: Option<EnvironmentStep>,
     /// What is being done: one action at a time.
     pub under_way: Option<EnvironmentStep>,
+    /// The action that ended last, while nothing has begun since and it is not gone: its run may be run again.
+    #[serde(default)]
+    pub ended: Option<EnvironmentStep>,
     /// The newest wish to create it that has begun, by GitHub's clock.
     #[serde(default)]
     pub newest_begun: Option<Timestamp>,

@@ -131,6 +131,7 @@ impl Environment {
             settled: EnvironmentState::Destroyed,
             wanted: None,
             under_way: None,
+            ended: None,
             newest_begun: None,
             keep: wish.keep,
             created_at: now,
@@ -243,6 +244,7 @@ impl Environment {
             self.settled = if step.dispatch == *dispatch { self.settled } else { EnvironmentState::Failed };
         }
         self.wanted.take_if(|step| step.dispatch == *dispatch);
+        self.ended = None;
         if wish.action == EnvironmentAction::Create {
             (self.description, self.keep) = (wish.description.clone(), wish.keep);
             self.newest_begun = self.newest_begun.max(Some(wish.at));
@@ -253,11 +255,15 @@ impl Environment {
         self.show();
     }
 
-    /// The action of a dispatch ended, or will never begin. False where nothing changes: it was superseded, or given up.
+    /// The action of a dispatch ended, or will never begin. A run that people run again ends once more, and that counts
+    /// while nothing else has begun. False where nothing changes: it was superseded, or given up.
     pub fn end(&mut self, dispatch: &DispatchKey, end: StepEnd, now: Timestamp) -> bool {
-        if let Some(step) = self.under_way.take_if(|step| step.dispatch == *dispatch) {
+        let its = |step: &mut EnvironmentStep| step.dispatch == *dispatch;
+        let of_a_run = matches!(end, StepEnd::Done | StepEnd::Failed);
+        let ended_again = |ended: &mut Option<EnvironmentStep>| ended.take_if(|step| of_a_run && its(step));
+        if let Some(step) = self.under_way.take_if(its).or_else(|| ended_again(&mut self.ended)) {
             self.settle(step, end);
-        } else if end == StepEnd::PutBack || self.wanted.take_if(|step| step.dispatch == *dispatch).is_none() {
+        } else if end == StepEnd::PutBack || self.wanted.take_if(its).is_none() {
             return false;
         }
         self.changed_at = now;
@@ -266,20 +272,23 @@ impl Environment {
     }
 
     fn settle(&mut self, step: EnvironmentStep, end: StepEnd) {
-        self.settled = match (end, step.action) {
-            (StepEnd::Done, EnvironmentAction::Create) => EnvironmentState::Live,
+        match (end, step.action) {
+            (StepEnd::Done, EnvironmentAction::Create) => self.settled = EnvironmentState::Live,
             (StepEnd::Done, EnvironmentAction::Destroy) => {
                 self.leaving.clear();
-                EnvironmentState::Destroyed
+                self.settled = EnvironmentState::Destroyed;
+                // Whatever else that run does: what is gone is not there again.
+                return;
             }
-            (StepEnd::Failed | StepEnd::Unseen, _) => EnvironmentState::Failed,
-            (StepEnd::NotDone, _) => self.settled,
+            (StepEnd::Failed | StepEnd::Unseen, _) => self.settled = EnvironmentState::Failed,
+            (StepEnd::NotDone, _) => return,
             (StepEnd::PutBack, _) => {
                 // What was wanted meanwhile is newer.
                 self.wanted.get_or_insert(step);
-                self.settled
+                return;
             }
-        };
+        }
+        self.ended = Some(step);
     }
 
     /// The action under way, where it has been so for too long to be waited for.

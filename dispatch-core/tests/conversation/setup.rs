@@ -212,6 +212,7 @@ impl Setup {
             holders: [NUMBER].into(),
             leaving: [].into(),
             seen: [(NUMBER, time("12:30:00"))].into(),
+            ended: None,
             newest_begun: None,
             state: EnvironmentState::Live,
             settled: EnvironmentState::Live,

@@ -4,7 +4,7 @@ use dispatch_core::environment::EnvironmentState::{Destroyed, Failed, Live};
 use dispatch_core::event::Conclusion;
 use dispatch_core::name::{PullRequestNumber, Repository};
 use dispatch_core::pipeline::SweepOptions;
-use dispatch_core::testing::world::{Fault, FaultKind, PullRequestSpec};
+use dispatch_core::testing::world::{Fault, FaultKind, PullRequestSpec, RunSpec};
 
 use crate::stage::{Stage, cms, infra};
 
@@ -182,6 +182,34 @@ fn a_destroy_that_failed_is_tried_again_by_the_next_sweep() {
     stage.settle();
     assert_eq!(stage.started(), ["destroy.yml pr-1"]);
     assert_eq!(stage.state("pr-1"), Some(Destroyed));
+}
+
+#[test]
+fn a_run_that_is_run_again_and_succeeds_mends_the_environment_too() {
+    let stage = Stage::new();
+    let run_again = |workflow: &str| {
+        let mut world = stage.0.world();
+        let run = world.runs().rfind(|run| run.workflow == workflow).unwrap().id;
+        let actor = world.app().bot();
+        let again = RunSpec { rerun_of: Some(run), actor, ..RunSpec::new(workflow, "main") };
+        world.complete_run(&infra(), again).unwrap();
+        drop(world);
+        stage.settle();
+    };
+    stage.0.world().order_conclusion(&infra(), "create.yml", Conclusion::Failure).unwrap();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    assert_eq!(stage.state("pr-1"), Some(Failed));
+    run_again("create.yml");
+    assert_eq!(stage.state("pr-1"), Some(Live));
+    stage.0.world().order_conclusion(&infra(), "destroy.yml", Conclusion::Failure).unwrap();
+    stage.close(pull);
+    stage.settle();
+    assert_eq!(stage.state("pr-1"), Some(Failed));
+    run_again("destroy.yml");
+    assert_eq!(stage.state("pr-1"), Some(Destroyed));
+    assert_eq!(stage.started(), ["create.yml pr-1", "destroy.yml pr-1"]);
+    assert_eq!(stage.sweep().going, []);
 }
 
 #[test]

@@ -291,6 +291,27 @@ fn a_destroy_that_failed_can_be_tried_again() {
 }
 
 #[test]
+fn a_run_that_is_run_again_ends_its_action_again_until_another_one_has_begun() {
+    let (mut life, update) = (live(), wish(Create, 1, 2));
+    life.wish(2, &update).unwrap();
+    life.begin(2, &update);
+    for (end, state) in [(StepEnd::Failed, Failed), (StepEnd::Done, Live), (StepEnd::Unseen, Live)] {
+        assert_eq!(life.end(2, end), end != StepEnd::Unseen);
+        assert_eq!(life.state(), state, "{end:?}");
+    }
+    assert!(!life.end(1, StepEnd::Failed), "a newer one has ended since");
+    let destroy = wish(Destroy, 1, 3);
+    life.wish(3, &destroy).unwrap();
+    life.begin(3, &destroy);
+    assert!(!life.end(2, StepEnd::Failed), "a newer one is under way");
+    life.end(3, StepEnd::Failed);
+    assert!(life.it().concerns(number(1)), "it is tried again");
+    assert!(life.end(3, StepEnd::Done));
+    assert_eq!((life.state(), life.it().concerns(number(1))), (Destroyed, false));
+    assert!(!life.end(3, StepEnd::Failed), "what is gone is not there again");
+}
+
+#[test]
 fn what_certainly_did_nothing_leaves_it_as_it_was() {
     let (mut life, create) = (Life::default(), wish(Create, 1, 1));
     life.wish(1, &create).unwrap();

@@ -207,6 +207,7 @@ fn environment(key: EnvironmentKey) -> impl Strategy<Value = Environment> {
         seen: Default::default(),
         wanted: None,
         under_way: None,
+        ended: None,
         newest_begun: None,
         keep: false,
         created_at: time(0),
