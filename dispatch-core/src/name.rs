@@ -34,6 +34,25 @@ macro_rules! checked_text {
         #[serde(transparent)]
         pub struct $name(Box<str>);
 
+        check_text!($name, $valid, $expected);
+    };
+}
+
+/// Declares the same for names that GitHub compares without case.
+macro_rules! caseless_text {
+    ($(#[$doc:meta])* $name:ident, $valid:expr, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        check_text!($name, $valid, $expected);
+        compare_without_case!($name);
+    };
+}
+
+macro_rules! check_text {
+    ($name:ident, $valid:expr, $expected:literal) => {
         impl $name {
             /// The name as written.
             #[must_use]
@@ -59,6 +78,33 @@ macro_rules! checked_text {
         }
 
         display_as_str!($name);
+    };
+}
+
+macro_rules! compare_without_case {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_str().eq_ignore_ascii_case(other.as_str())
+            }
+        }
+        impl Eq for $name {}
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_str().bytes().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                let [own, other] = [self, other].map(|name| name.as_str().bytes().map(|b| b.to_ascii_lowercase()));
+                own.cmp(other)
+            }
+        }
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
     };
 }
 
@@ -204,79 +250,13 @@ impl Serialize for Repository {
     }
 }
 
-impl PartialEq for Repository {
-    fn eq(&self, other: &Self) -> bool {
-        self.full.eq_ignore_ascii_case(&other.full)
-    }
-}
-impl Eq for Repository {}
-impl Hash for Repository {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.full.bytes().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
-    }
-}
-impl Ord for Repository {
-    fn cmp(&self, other: &Self) -> Ordering {
-        cmp_ignore_case(&self.full, &other.full)
-    }
-}
-impl PartialOrd for Repository {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
+compare_without_case!(Repository);
 display_as_str!(Repository);
 
-/// An account that owns repositories: an organisation or a user. Compares without case, prints as written.
-#[derive(Clone, Serialize)]
-#[serde(transparent)]
-pub struct Owner(Box<str>);
-
-impl Owner {
-    /// The account's login, as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Owner {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if valid_owner(text) { Ok(Self(text.into())) } else { Err(NameError::new(text, "an account name")) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Owner {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl PartialEq for Owner {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-    }
-}
-impl Eq for Owner {}
-impl Hash for Owner {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.bytes().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
-    }
-}
-impl Ord for Owner {
-    fn cmp(&self, other: &Self) -> Ordering {
-        cmp_ignore_case(&self.0, &other.0)
-    }
-}
-impl PartialOrd for Owner {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-display_as_str!(Owner);
+caseless_text!(
+    /// An account that owns repositories: an organisation or a user. Compares without case, prints as written.
+    Owner, valid_owner, "an account name"
+);
 
 checked_text!(
     /// A workflow's file name, such as `ci.yml`: one segment, ending in `.yml` or `.yaml`. Compares with case.
@@ -357,8 +337,8 @@ checked_text!(
     CommitSha, |text| text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "a commit (40 lowercase hexadecimal digits)"
 );
 
-checked_text!(
-    /// A user's or an App's login; an App's ends in `[bot]`.
+caseless_text!(
+    /// A user's or an App's login; an App's ends in `[bot]`. Compares without case, prints as written.
     Login, |text| valid_owner(text.strip_suffix("[bot]").unwrap_or(text)), "a login"
 );
 
@@ -366,10 +346,6 @@ checked_text!(
     /// The GUID in `X-GitHub-Delivery`. A redelivery carries the same one. Any 1-100 letters, digits and `-` are taken.
     DeliveryId, |text| (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "a delivery id"
 );
-
-fn cmp_ignore_case(a: &str, b: &str) -> Ordering {
-    a.bytes().map(|b| b.to_ascii_lowercase()).cmp(b.bytes().map(|b| b.to_ascii_lowercase()))
-}
 
 /// Accounts: up to 39 characters, letters, digits and `-`; `_` occurs in enterprise-managed accounts.
 fn valid_owner(text: &str) -> bool {
@@ -588,6 +564,14 @@ mod tests {
         assert!(!written.same_owner(&"acm/eapi".parse().unwrap()));
         assert_eq!(Repository::of(&other.owner(), "web").unwrap().as_str(), "aCME/web");
         assert!(Repository::of(&other.owner(), "x/web").is_err());
+    }
+
+    #[test]
+    fn logins_compare_without_case_and_print_as_written() {
+        let (written, other): (Login, Login) = ("My-App[bot]".parse().unwrap(), "my-app[bot]".parse().unwrap());
+        assert_eq!(written, other);
+        assert_eq!(written.cmp(&other), Ordering::Equal);
+        assert_eq!(written.to_string(), "My-App[bot]");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::plan::Skipped;
 use super::{Identity, PolicyAnswer, PolicyFile};
 use crate::event::{Command, Event, EventKind, Head, PullRequest, WorkflowRun};
 use crate::guardrail::Guardrails;
-use crate::name::{Login, WorkflowFile};
+use crate::name::WorkflowFile;
 use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
@@ -197,9 +197,8 @@ pub(super) fn usable_policy<'a>(event: &Event, answer: &'a PolicyAnswer) -> Resu
 /// What the App itself causes starts nothing, except along a chain. `rules` are those that fit.
 pub(super) fn not_our_own(case: &Case<'_>, rules: &[FittingRule<'_>]) -> Result<(), Skipped> {
     let Some(app) = &case.guardrails.app_login else { return Ok(()) };
-    let is_app = |login: &&Login| login.as_str().eq_ignore_ascii_case(app.as_str());
     let actor = case.run().and_then(|run| run.actor.as_ref());
-    if [actor, case.event.sender.as_ref()].into_iter().flatten().find(is_app).is_none() {
+    if ![actor, case.event.sender.as_ref()].contains(&Some(app)) {
         return Ok(());
     }
     let line = |rule: &FittingRule<'_>| RuleLocation {
