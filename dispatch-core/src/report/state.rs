@@ -125,8 +125,10 @@ impl State {
         match &dispatch.unseen {
             Some(UnseenRun::Several { runs }) => {
                 let mut text =
-                    "GitHub accepted it. Several runs could be meant, and none of them is claimed:\n".to_owned();
-                for (number, StartedRun { id, url }) in (1..).zip(runs) {
+                    "GitHub accepted it. Several runs could be meant, and none of them is claimed".to_owned();
+                // Some of them are not the source's business.
+                text.push_str(if open { ":\n" } else { "." });
+                for (number, StartedRun { id, url }) in (1..).zip(runs.iter().filter(|_| open)) {
                     text.push_str(&format!("\n{number}. {}", link(&code(&id.to_string(), MAX_CODE), url)));
                 }
                 Self { status, title: "accepted by GitHub; several runs could be meant".to_owned(), text }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use dispatch_core::decide::Visibility;
 use dispatch_core::event::Conclusion;
 use dispatch_core::fact::FactBody;
 use dispatch_core::notice::Notice;
 use dispatch_core::pipeline::Shown;
 use dispatch_core::ports::store::{Queue, Record};
+use dispatch_core::report::check::of_dispatch;
 use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::{Comment, FaultKind, PullRequestSpec, Role};
 use futures_util::FutureExt;
@@ -260,7 +262,9 @@ fn a_run_that_fails_is_a_failed_check() {
 
 #[test]
 fn the_run_of_an_event_is_found_and_followed() {
-    let house = previews(LISTENER);
+    let mut house = previews(LISTENER);
+    // As the operator wrote it: GitHub compares logins without case.
+    house.pipeline.guardrails.app_login = "Dispatch[bot]".parse().ok();
     house.world().open_pull_request(&api(), PullRequestSpec::new("topic")).unwrap();
     settle(&house);
     assert_eq!(
@@ -313,6 +317,14 @@ fn where_several_workflows_listen_no_run_is_claimed_and_each_is_named() {
         ["dispatch / octo-org/web / preview: completed neutral: accepted by GitHub; several runs could be meant"]
     );
     assert_eq!(summary(&house).matches("/actions/runs/").count(), 2, "{}", summary(&house));
+    let dispatch = house.store.inner.records().into_iter().find_map(|record| match record {
+        Record::Dispatch(dispatch) => Some(dispatch),
+        _ => None,
+    });
+    let mut hidden = dispatch.unwrap();
+    hidden.decision.visibility = Visibility::Target;
+    let text = of_dispatch(&hidden).summary;
+    assert!(text.contains("Several runs could be meant") && !text.contains("/runs/"), "they may be others': {text}");
 }
 
 #[test]
