@@ -11,7 +11,7 @@
 //! | what is checked | reason | known from |
 //! |---|---|---|
 //! | the operator serves the owner, the repository and, of a run, the workflow | `source_owner_not_allowed`, `source_repo_not_allowlisted`, `source_workflow_not_allowlisted` | event, limits |
-//! | it can be seen whether the commit of a run or a pull request is a fork's | `source_head_repository_unverifiable` | event |
+//! | it can be seen whether the commit of a run is a fork's | `source_head_repository_unverifiable` | event |
 //! | the operator accepts the conclusion and the branch of a run | `source_conclusion_not_allowed`, `source_not_default_branch` | event, limits |
 //! | a run has a workflow file of its own repository | `no_rule_matched` | event |
 //! | an installation of the App sent the event | `app_not_installed` | event |
@@ -20,7 +20,7 @@
 //! | a person gave it, with nothing behind it but a commit | `commenter_not_permitted`, `argument_not_accepted` | event |
 //! | GitHub says what the person may do, and that the pull request is open | `commenter_not_permitted`, `pull_request_not_open` | lookups for commands |
 //! | an outbound rule names the workflow, or what happened to the pull request | `no_rule_matched` | source's policy |
-//! | one of them fits; else the nearest says why | `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
+//! | one of them fits; else the nearest says why | `source_head_repository_unverifiable`, `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
 //! | the App itself did not cause it, or it belongs to a chain | `own_event` | event, first lookups |
 //!
 //! Then every target of every rule that fits, in the order of the file:
@@ -32,7 +32,7 @@
 //! | the operator lets it be started | `target_repo_not_allowlisted` | limits |
 //! | of those that got here, it is not one too many | `max_targets_exceeded` | limits |
 //! | the chain has not been there, and may go on | `loop_detected`, `chain_too_deep` | first lookups |
-//! | its environment is defined and free, or held by this pull request alone | `environment_not_defined`, `pull_request_not_open`, `environment_name_taken`, `environment_not_held`, `environment_still_held` | source's policy, lookups |
+//! | its environment is defined and free, or held by this pull request alone; where a sweep found it, GitHub says once more that it is to go | `environment_not_defined`, `pull_request_not_open`, `environment_name_taken`, `environment_not_held`, `environment_still_held`, `pull_request_superseded` | source's policy, lookups |
 //! | its inputs or its payload have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
 //! | the ref can be computed | `ref_not_accepted` | event |
 //! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `invalid_target_config` | second lookups |
@@ -56,6 +56,12 @@
 //! about the newest commit only where signed webhooks showed that commit as the head before the comment was written, and none
 //! since. Where that is not known, for forks, and where the rule wants more than `write`, the full commit must stand behind the
 //! command.
+//!
+//! # What destroys
+//!
+//! When a pull request is closed, and by a command, a target with `environment: destroy` is about what the pull request
+//! created, not about how the pull request is by now. Its rules' `base` is compared with the one that the environment was
+//! created for, `draft` does not count, and a fork that was deleted since is a fork: both sides must accept forks.
 //!
 //! # Filters that are absent
 //!
@@ -169,7 +175,7 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
         }
     };
     let case = Case { event, cause, guardrails, again: wanted.again_by.is_some() };
-    let rules = source::fitting_rules(&case, path, policy)?;
+    let rules = source::fitting_rules(&case, path, policy, known)?;
     let chain = match (chain, case.place()) {
         (Some(chain), _) => chain.clone(),
         (None, Some(place)) => {

@@ -261,8 +261,14 @@ pub struct Sweep {
     pub environment: EnvironmentKey,
     /// Whether its time is over. Else its pull request is closed.
     pub expired: bool,
-    /// When it was found.
+    /// When it was found, by our own clock. What it wants is as old as the state of the pull request that was read.
     pub at: Timestamp,
+}
+
+impl Sweep {
+    /// Of how many pull requests that hold an environment it is asked how they are. GitHub's answer costs a point of its rate
+    /// limit each.
+    pub const MAX_ASKED: usize = 50;
 }
 
 /// What can happen to a pull request that a rule can name. The words are GitHub's.

@@ -192,7 +192,7 @@ reasons! {
         "no environment is defined for pull requests into this branch",
         "add an entry with this `base` to `environments` of the policy file";
     EnvironmentStillHeld = "environment_still_held", Source,
-        "other open pull requests hold the environment",
+        "pull requests hold the environment still, or may do so",
         "nothing to do: it is destroyed when the last of them is closed";
     EnvironmentNotHeld = "environment_not_held", Target,
         "this source holds no environment of this name",

@@ -109,7 +109,7 @@ fn an_event_that_starts_nothing_says_why() {
         message(|s| s.from().conclusions = Some([Conclusion::Failure].into())),
         message(|s| s.run().actor = Some(login("dispatch[bot]"))),
         // Two rules: the second came nearer.
-        message(|s| { s.from().events = words(&["schedule"]); s.outbound.push(outbound(30, vec![])); s.outbound[1].source = { let mut near = ci(); near.branches = patterns(&["x"]); dispatch_core::policy::Source::WorkflowRun(near) } }),
+        message(|s| { s.from().events = words(&["schedule"]); s.outbound.push(outbound(30, vec![target(31)])); s.outbound[1].source = { let mut near = ci(); near.branches = patterns(&["x"]); dispatch_core::policy::Source::WorkflowRun(near) } }),
     ].join("\n"), @r"
     - | source_owner_not_allowed: the operator does not serve `acme`: OWNER_ALLOWLIST does not have it
     - | source_repo_not_allowlisted: the operator does not let `acme/api` start anything: SOURCE_REPO_ALLOWLIST does not have it

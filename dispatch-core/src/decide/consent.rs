@@ -1,11 +1,13 @@
 //! The target's side: does one inbound target accept all of it.
 
 use super::case::{Case, source_words};
-use super::filter::{Filter, misfit};
+use super::filter::{Filter, Subject, misfit};
 use super::known::{Edge, Identity};
 use crate::environment::EnvironmentUse;
 use crate::name::GitRef;
-use crate::policy::{Accept, InboundRule, InboundTarget, Policy, Reruns, Source, Target, ValuePattern, is_harmless};
+use crate::policy::{
+    Accept, EnvironmentAction, InboundRule, InboundTarget, Policy, Reruns, Source, Target, ValuePattern, is_harmless,
+};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
 use crate::request::DispatchRequest;
@@ -100,7 +102,13 @@ impl Consent<'_> {
     }
 
     fn filter_gap(&self, source: &Source) -> Option<Gap> {
-        let (filter, message) = misfit(self.case, source, Some(self.source), "the inbound rule")?;
+        let subject = match self.environment {
+            Some(used) if used.action == EnvironmentAction::Destroy => {
+                Subject::of_destroying(self.case, &used.description)
+            }
+            _ => Subject::Event,
+        };
+        let (filter, message) = misfit(self.case, source, Some(self.source), subject, "the inbound rule")?;
         Some(gap(Nearness::Target(filter), Reason::InboundNotAuthorized, message))
     }
 

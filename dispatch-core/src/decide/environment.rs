@@ -1,8 +1,10 @@
 //! Which environment a target is about.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Cause};
+use super::filter::{Subject, misfit};
 use super::known::{Known, Lookup, Missing};
 use super::plan::Denied;
 use super::target::{denied, deny};
@@ -10,7 +12,7 @@ use crate::Timestamp;
 use crate::environment::{Environment, EnvironmentDescription, EnvironmentKey, EnvironmentState, EnvironmentUse};
 use crate::event::{PullRequestState, Sweep};
 use crate::name::EnvironmentName;
-use crate::policy::{EnvironmentAction, EnvironmentRule, Policy, Target};
+use crate::policy::{EnvironmentAction, EnvironmentRule, Policy, Source, Target};
 use crate::quote::quote;
 use crate::reason::Reason;
 use crate::template::{RenderError, Template, Variable};
@@ -30,7 +32,7 @@ pub(super) fn is_meant(case: &Case<'_>, target: &Target) -> bool {
 pub(super) fn resolve(
     case: &Case<'_>,
     policy: &Policy,
-    target: &Target,
+    (source, target): (&Source, &Target),
     known: &Known,
     missing: &mut Missing,
 ) -> Resolved {
@@ -38,7 +40,7 @@ pub(super) fn resolve(
     let (Some(action), Some(pull_request)) = (target.environment, case.pull_request()) else { return Some(Ok(None)) };
     let resolved = match action {
         EnvironmentAction::Create => create(case, pull_request, policy, target, known, missing)?,
-        EnvironmentAction::Destroy => destroy(case, pull_request, target, known, missing)?,
+        EnvironmentAction::Destroy => destroy(case, pull_request, (source, target), known, missing)?,
     };
     Some(resolved.map(|(key, description)| {
         Some(EnvironmentUse {
@@ -130,47 +132,65 @@ fn no_value(what: &str, error: &RenderError) -> Denied {
     denied(Reason::InputsTemplateError, format!("the environment's {what} cannot be computed: {error}"))
 }
 
-/// What is destroyed is what the pull request created, whatever branch it wants to change now.
-fn destroy(
+/// The environments that a target may destroy for the pull request: those that it created there, whatever branch it wants to
+/// change by now, for what the rule names. The one that changed last comes first. None: an answer is missing.
+pub(super) fn to_destroy<'k>(
     case: &Case<'_>,
-    pull_request: &PullRequestState,
+    source: &Source,
     target: &Target,
-    known: &Known,
+    known: &'k Known,
     missing: &mut Missing,
-) -> Found {
-    let sweep = sweep(case);
-    let candidates: Vec<_> = match sweep {
+) -> Option<Vec<&'k Environment>> {
+    let (Some(EnvironmentAction::Destroy), Some(pull_request)) = (target.environment, case.pull_request()) else {
+        return Some(Vec::new());
+    };
+    let candidates: Vec<_> = match sweep(case) {
         Some(sweep) => vec![&sweep.environment],
         None => {
             let held = case.record().map(|record| &record.environments).into_iter().flatten();
             held.filter(|key| key.repository == target.repository).collect()
         }
     };
-    let mut found: Option<&Environment> = None;
-    let mut complete = true;
-    for key in candidates {
-        match missing.or_ask(known.environments.get(key), || Lookup::Environment(key.clone())) {
-            None => complete = false,
-            Some(Some(environment)) if is_held(case, pull_request, environment) => {
-                if found.is_none_or(|other| other.changed_at < environment.changed_at) {
-                    found = Some(environment);
-                }
-            }
-            Some(_) => {}
+    let answers: Vec<_> = candidates
+        .into_iter()
+        .map(|key| missing.or_ask(known.environments.get(key), || Lookup::Environment(key.clone())))
+        .collect();
+    let mut found = Vec::new();
+    for environment in answers {
+        let Some(environment) = environment? else { continue };
+        let subject = Subject::of_destroying(case, &environment.description);
+        if is_held(case, pull_request, environment) && misfit(case, source, None, subject, "").is_none() {
+            found.push(environment);
         }
     }
-    if !complete {
-        return None;
-    }
-    let Some(environment) = found else {
+    found.sort_by_key(|environment| Reverse(environment.changed_at));
+    Some(found)
+}
+
+/// What is destroyed is what the pull request created.
+fn destroy(
+    case: &Case<'_>,
+    pull_request: &PullRequestState,
+    (source, target): (&Source, &Target),
+    known: &Known,
+    missing: &mut Missing,
+) -> Found {
+    let sweep = sweep(case);
+    let found = to_destroy(case, source, target, known, missing)?;
+    let Some(environment) = found.into_iter().next() else {
         let message = format!(
-            "pull request {} of {} holds no environment in {}",
+            "pull request {} of {} holds no environment in {} that the rule is about",
             pull_request.number,
             quote(case.repository()),
             quote(&target.repository)
         );
         return Some(deny(Reason::EnvironmentNotHeld, message));
     };
+    if let Some(sweep) = sweep
+        && let Some(denied) = still_wanted(case, pull_request, sweep, environment, known, missing)?
+    {
+        return Some(Err(denied));
+    }
     let (key, description) = (environment.key.clone(), environment.description.clone());
     let others = environment.holders.iter().filter(|holder| **holder != pull_request.number).count();
     if others > 0 && !sweep.is_some_and(|sweep| sweep.expired) {
@@ -191,6 +211,53 @@ fn destroy(
     Some(Ok((key, description)))
 }
 
+/// Why an environment stays that a sweep found: what the sweep read may be hours old by the time that it is decided about.
+/// The outer None: an answer is missing. What GitHub does not tell is never "closed", and never "no label keeps it".
+fn still_wanted(
+    case: &Case<'_>,
+    pull_request: &PullRequestState,
+    sweep: &Sweep,
+    environment: &Environment,
+    known: &Known,
+    missing: &mut Missing,
+) -> Option<Option<Denied>> {
+    let name = quote(&environment.key.name);
+    let numbers: BTreeSet<_> = match sweep.expired {
+        true => environment.concerned().take(Sweep::MAX_ASKED + 1).chain([pull_request.number]).collect(),
+        false => [pull_request.number].into(),
+    };
+    if numbers.len() > Sweep::MAX_ASKED {
+        let message =
+            format!("more than {} pull requests would have to tell that no label keeps {name}", Sweep::MAX_ASKED);
+        return Some(Some(denied(Reason::EnvironmentStillHeld, message)));
+    }
+    let mut states = Vec::new();
+    for number in numbers {
+        let state = missing.or_ask(known.pull_request_states.get(&number), || Lookup::PullRequestState(number));
+        states.push((number, state));
+    }
+    for (number, state) in states {
+        let denied = match state?.as_ref().filter(|state| state.number == number) {
+            None => {
+                let message = format!("GitHub does not show pull request {number} of {}", quote(case.repository()));
+                denied(Reason::EnvironmentStillHeld, format!("{message}, so that the environment {name} may be wanted"))
+            }
+            Some(state) if sweep.expired && state.keep => {
+                let message =
+                    format!("pull request {number} has the label `keep`, and so has the environment {name} time");
+                denied(Reason::EnvironmentStillHeld, message)
+            }
+            Some(state) if !sweep.expired && state.open => {
+                let message = format!("pull request {number}, which holds the environment {name}, is open again");
+                denied(Reason::PullRequestSuperseded, message)
+            }
+            Some(_) => continue,
+        };
+        return Some(Some(denied));
+    }
+    Some(None)
+}
+
 /// Whether an environment is this repository's, and there to be destroyed for this pull request.
 fn is_held(case: &Case<'_>, pull_request: &PullRequestState, environment: &Environment) -> bool {
     environment.source.id == case.event.repository.id
@@ -209,6 +276,6 @@ fn sweep<'a>(case: &Case<'a>) -> Option<&'a Sweep> {
 fn wanted_at(case: &Case<'_>, pull_request: &PullRequestState) -> Timestamp {
     match &case.cause {
         Cause::Command(given) => given.command.created_at,
-        Cause::PullRequest { .. } | Cause::Run { .. } => sweep(case).map_or(pull_request.updated_at, |sweep| sweep.at),
+        Cause::PullRequest { .. } | Cause::Run { .. } => pull_request.updated_at,
     }
 }

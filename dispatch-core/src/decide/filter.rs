@@ -1,6 +1,7 @@
 //! The filters of a rule: the same on both sides.
 
 use super::case::{Case, Cause, GivenCommand, conclusion_words};
+use crate::environment::EnvironmentDescription;
 use crate::event::{Conclusion, Head, PullRequest, PullRequestAction, PullRequestState, WorkflowRun};
 use crate::pattern::PatternSet;
 use crate::policy::{CommandPermission, CommandSource, PullRequestSource, Source, WorkflowRunSource};
@@ -26,6 +27,7 @@ pub const SAFE_EVENTS: [&str; 9] = [
 /// The first filter of a rule that an event does not pass. Later ones are nearer to fitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Filter {
+    Head,
     Fork,
     Event,
     Branch,
@@ -40,6 +42,7 @@ impl Filter {
     /// The reason, where an outbound rule has the filter.
     pub(super) fn reason(self) -> Reason {
         match self {
+            Self::Head => Reason::SourceHeadRepositoryUnverifiable,
             Self::Fork => Reason::SourceFromFork,
             Self::Event => Reason::SourceEventNotAllowed,
             Self::Branch => Reason::SourceBranchNotMatched,
@@ -52,11 +55,39 @@ impl Filter {
     }
 }
 
+/// What the filters of a rule are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Subject<'a> {
+    /// The event, as it is.
+    Event,
+    /// An environment that the pull request has and that is to be destroyed: what it was created for counts, whatever became
+    /// of the pull request since. It may want to change another branch, be a draft, or have lost its fork.
+    Environment(&'a EnvironmentDescription),
+}
+
+impl<'a> Subject<'a> {
+    /// What counts where an environment is destroyed: only what ends with a pull request, and what people ask for, is about the
+    /// environment alone. Whatever else happens to a pull request destroys only where its rule fits the pull request.
+    pub(super) fn of_destroying(case: &Case<'_>, environment: &'a EnvironmentDescription) -> Self {
+        match &case.cause {
+            Cause::PullRequest { pull_request, .. } if pull_request.action != PullRequestAction::Closed => Self::Event,
+            Cause::PullRequest { .. } | Cause::Command(_) => Self::Environment(environment),
+            Cause::Run { .. } => Self::Event,
+        }
+    }
+}
+
 type Misfit = Option<(Filter, String)>;
 
-/// The filter of `rule` that the event does not pass, and a sentence that calls the rule by `name`. `outbound` is the rule of
+/// The filter of `rule` that the subject does not pass, and a sentence that calls the rule by `name`. `outbound` is the rule of
 /// the other side where `rule` is an inbound one: what it says decides what silence means.
-pub(super) fn misfit(case: &Case<'_>, rule: &Source, outbound: Option<&Source>, name: &str) -> Misfit {
+pub(super) fn misfit(
+    case: &Case<'_>,
+    rule: &Source,
+    outbound: Option<&Source>,
+    subject: Subject<'_>,
+    name: &str,
+) -> Misfit {
     match (&case.cause, rule) {
         (Cause::Run { run, .. }, Source::WorkflowRun(rule)) => {
             let outbound = match outbound {
@@ -67,12 +98,12 @@ pub(super) fn misfit(case: &Case<'_>, rule: &Source, outbound: Option<&Source>, 
         }
         (Cause::PullRequest { pull_request, record }, Source::PullRequest(rule)) => {
             let PullRequestSource { base, draft, forks, .. } = rule;
-            pull_request_misfit(&pull_request.now, base.as_ref(), *draft, *forks, name)
+            pull_request_misfit(&pull_request.now, base.as_ref(), *draft, *forks, subject, name)
                 .or_else(|| superseded(pull_request, *record, rule))
         }
         (Cause::Command(given), Source::Command(rule)) => {
             let CommandSource { base, draft, forks, .. } = rule;
-            pull_request_misfit(given.now, base.as_ref(), *draft, *forks, name)
+            pull_request_misfit(given.now, base.as_ref(), *draft, *forks, subject, name)
                 .or_else(|| not_permitted(given, rule, name))
                 .or_else(|| not_confirmed(given, rule))
         }
@@ -139,26 +170,38 @@ fn pull_request_misfit(
     base: Option<&PatternSet>,
     draft: Option<bool>,
     forks: bool,
+    subject: Subject<'_>,
     name: &str,
 ) -> Misfit {
+    if pull_request.head == Head::Unknown && matches!(subject, Subject::Event) {
+        let head = quote(&pull_request.head_sha);
+        let message = "GitHub does not say which repository commit";
+        return Some((Filter::Head, format!("{message} {head} of the pull request is in, so it may be a fork's")));
+    }
     if pull_request.head != Head::SameRepository && !forks {
         let message = format!("the pull request comes from a fork, and {name} does not say `forks: true`");
         return Some((Filter::Fork, message));
     }
-    if let Some(patterns) = base.filter(|patterns| !patterns.matches(pull_request.base_branch.as_str())) {
-        let (got, accepted) = (quote(&pull_request.base_branch), quote_all(patterns.patterns()));
-        return Some((Filter::Branch, format!("the pull request is into {got}, and {name} accepts only {accepted}")));
+    let (what, into) = match subject {
+        Subject::Event => ("the pull request is", &pull_request.base_branch),
+        Subject::Environment(description) => ("the environment is for pull requests", &description.base),
+    };
+    if let Some(patterns) = base.filter(|patterns| !patterns.matches(into.as_str())) {
+        let (got, accepted) = (quote(into), quote_all(patterns.patterns()));
+        return Some((Filter::Branch, format!("{what} into {got}, and {name} accepts only {accepted}")));
     }
-    let draft = draft.filter(|wanted| *wanted != pull_request.draft)?;
+    let draft = draft.filter(|wanted| matches!(subject, Subject::Event) && *wanted != pull_request.draft)?;
     let (got, wanted) = if draft { ("is no draft", "true") } else { ("is a draft", "false") };
     Some((Filter::Draft, format!("the pull request {got}, and {name} says `draft: {wanted}`")))
 }
 
-/// Something newer that the same rule is about, or that ended it all.
+/// Something newer that the same rule is about, or that ended it all; and of an end, whatever came after it: nothing happens to
+/// what is closed, so that it is open again.
 fn superseded(pull_request: &PullRequest, record: Option<&PullRequestRecord>, rule: &PullRequestSource) -> Misfit {
     let latest = record?.latest.filter(|latest| latest.at > pull_request.now.updated_at)?;
-    let counts = rule.actions.contains(&latest.action) || latest.action == PullRequestAction::Closed;
-    (counts && pull_request.sweep.is_none()).then(|| {
+    let ends = |action| action == PullRequestAction::Closed;
+    let counts = rule.actions.contains(&latest.action) || ends(latest.action) || ends(pull_request.action);
+    counts.then(|| {
         let message = format!("the pull request was {} at {}, after this", quote(latest.action), latest.at);
         (Filter::Superseded, message)
     })

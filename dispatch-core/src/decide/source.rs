@@ -1,13 +1,14 @@
 //! The source's side: what the operator lets count, and which rules fit.
 
 use super::case::{Case, Cause, branch_words, conclusion_words};
-use super::filter::misfit;
+use super::filter::{Subject, misfit};
+use super::known::{Known, Missing};
 use super::plan::Skipped;
-use super::{Identity, PolicyAnswer, PolicyFile};
+use super::{Identity, PolicyAnswer, PolicyFile, Stop, environment};
 use crate::event::{Command, Event, EventKind, Head, PullRequest, WorkflowRun};
 use crate::guardrail::Guardrails;
 use crate::name::WorkflowFile;
-use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation};
+use crate::policy::{OutboundRule, Policy, PolicyPath, RuleLocation, Target};
 use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
 
@@ -18,10 +19,12 @@ pub(super) enum Admitted<'a> {
     Command(&'a Command),
 }
 
-/// A rule that fits the event.
+/// A rule that fits the event, for some of its targets.
 pub(super) struct FittingRule<'a> {
     pub(super) path: PolicyPath,
     pub(super) rule: &'a OutboundRule,
+    /// Those that it fits for. Never empty.
+    pub(super) targets: Vec<&'a Target>,
 }
 
 /// The operator's limits, and what the event itself must have. Nothing is fetched for an event that does not pass.
@@ -29,18 +32,7 @@ pub(super) fn admit<'a>(event: &'a Event, guardrails: &'a Guardrails) -> Result<
     admit_repository(event, guardrails)?;
     let admitted = match &event.kind {
         EventKind::WorkflowRun(run) => admit_run(event, run, guardrails)?,
-        EventKind::PullRequest(pull_request) => {
-            if pull_request.now.head == Head::Unknown {
-                return skip(
-                    Reason::SourceHeadRepositoryUnverifiable,
-                    format!(
-                        "GitHub does not say which repository commit {} of the pull request is in, so it may be a fork's",
-                        quote(&pull_request.now.head_sha)
-                    ),
-                );
-            }
-            Admitted::PullRequest(pull_request)
-        }
+        EventKind::PullRequest(pull_request) => Admitted::PullRequest(pull_request),
         EventKind::Command(command) => Admitted::Command(command),
         EventKind::Push(_) | EventKind::RunProgress(_) | EventKind::CheckRerequest(_) => {
             let what = quote(event.kind.name());
@@ -130,40 +122,62 @@ fn admit_run<'a>(event: &'a Event, run: &'a WorkflowRun, guardrails: &'a Guardra
 }
 
 /// The outbound rules that fit the event, in the order of the file. Never empty.
+///
+/// A rule fits for a target that destroys also where it would not for another one: the pull request has an environment there
+/// that was created for what the rule names.
 pub(super) fn fitting_rules<'a>(
     case: &Case<'_>,
     path: PolicyPath,
     policy: &'a Policy,
-) -> Result<Vec<FittingRule<'a>>, Skipped> {
+    known: &Known,
+) -> Result<Vec<FittingRule<'a>>, Stop> {
     // Who gives a command is told why nothing came of it.
     let answer = matches!(case.cause, Cause::Command(_));
     let mut fitting = Vec::new();
     let mut nearest: Option<(super::filter::Filter, Skipped)> = None;
+    let mut missing = Missing::default();
     for rule in policy.outbound().iter().filter(|rule| case.is_named_by(&rule.source)) {
-        let Some((filter, message)) = misfit(case, &rule.source, None, "the outbound rule") else {
-            fitting.push(FittingRule { path, rule });
+        let mut targets: Vec<_> = rule.targets.iter().filter(|target| environment::is_meant(case, target)).collect();
+        if targets.is_empty() {
             continue;
-        };
-        if nearest.as_ref().is_none_or(|(other, _)| filter > *other) {
-            let outbound_rule = Some(RuleLocation { repository: case.repository().clone(), path, line: rule.line });
-            nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule, answer }));
+        }
+        let misfit = misfit(case, &rule.source, None, Subject::Event, "the outbound rule");
+        if misfit.is_some() {
+            targets.retain(|target| {
+                let found = environment::to_destroy(case, &rule.source, target, known, &mut missing);
+                found.is_some_and(|found| !found.is_empty())
+            });
+        }
+        match misfit {
+            Some((filter, message)) if targets.is_empty() => {
+                if nearest.as_ref().is_none_or(|(other, _)| filter > *other) {
+                    let repository = case.repository().clone();
+                    let outbound_rule = Some(RuleLocation { repository, path, line: rule.line });
+                    nearest = Some((filter, Skipped { reason: filter.reason(), message, outbound_rule, answer }));
+                }
+            }
+            _ => fitting.push(FittingRule { path, rule, targets }),
         }
     }
-    match nearest {
-        _ if !fitting.is_empty() => Ok(fitting),
-        Some((_, skipped)) => Err(skipped),
-        None => skip(
-            Reason::NoRuleMatched,
-            match &case.cause {
+    if !missing.0.is_empty() {
+        return Err(Stop::Need(missing));
+    }
+    let skipped = match nearest {
+        _ if !fitting.is_empty() => return Ok(fitting),
+        Some((_, skipped)) => skipped,
+        None => {
+            let message = match &case.cause {
                 Cause::Run { workflow, .. } => {
                     format!("no outbound rule of {} names {}", quote(case.repository()), quote(workflow))
                 }
                 Cause::PullRequest { .. } | Cause::Command(_) => {
                     format!("no outbound rule of {} is about this: {}", quote(case.repository()), case.words())
                 }
-            },
-        ),
-    }
+            };
+            Skipped { reason: Reason::NoRuleMatched, message, outbound_rule: None, answer: false }
+        }
+    };
+    Err(Stop::Skip(skipped))
 }
 
 /// The source's policy, if its file can be used.

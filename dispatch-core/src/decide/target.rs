@@ -52,12 +52,12 @@ pub(super) fn prepare<'a>(
     let mut seen = BTreeSet::new();
     let mut considered = 0;
     let mut entries = Vec::new();
-    for FittingRule { path, rule } in rules {
-        for target in rule.targets.iter().filter(|target| environment::is_meant(case, target)) {
+    for FittingRule { path, rule, targets } in rules {
+        for target in targets {
             let place = Place { repository: target.repository.clone(), start: target.start.clone() };
             let first = seen.insert(place.clone());
             let prepared = match guard(case, &place, first, &mut considered) {
-                Ok(()) => follow(case, target, &place, side, known, missing),
+                Ok(()) => follow(case, (&rule.source, target), &place, side, known, missing),
                 Err(denied) => Some(Err(denied)),
             };
             let outbound_rule = RuleLocation { repository: case.repository().clone(), path, line: target.line };
@@ -100,7 +100,7 @@ fn guard(case: &Case<'_>, place: &Place, first: bool, considered: &mut usize) ->
 /// The chain, the environment, the values and the ref. None: an answer is missing.
 fn follow(
     case: &Case<'_>,
-    target: &Target,
+    (source, target): (&Source, &Target),
     place: &Place,
     side: &SourceSide<'_>,
     known: &Known,
@@ -110,7 +110,7 @@ fn follow(
         Ok(chain) => chain,
         Err(denied) => return Some(Err(denied)),
     };
-    let environment = match environment::resolve(case, side.policy, target, known, missing)? {
+    let environment = match environment::resolve(case, side.policy, (source, target), known, missing)? {
         Ok(environment) => environment,
         Err(denied) => return Some(Err(denied)),
     };

@@ -18,7 +18,7 @@ use crate::retry::later;
 pub enum Leaves {
     /// The pull request for which it is destroyed. Nobody else may hold it.
     ThePullRequest,
-    /// Everybody: its time is over.
+    /// Everybody, once it is gone: its time is over. Until then, they hold it.
     Everybody,
 }
 
@@ -193,12 +193,14 @@ impl Environment {
                 }
             }
         }
-        let mut leaving = std::mem::take(&mut self.holders);
-        leaving.insert(number);
-        for number in &leaving {
-            self.see(*number, wish.at);
+        let whose: Vec<_> = self.holders.iter().copied().chain([number]).collect();
+        for number in whose {
+            self.see(number, wish.at);
         }
-        self.leaving.append(&mut leaving);
+        if leaves == Leaves::ThePullRequest {
+            self.holders.clear();
+            self.leaving.insert(number);
+        }
         self.wanted = Some(step);
         self.changed_at = now;
         self.show();
@@ -245,9 +247,13 @@ impl Environment {
         }
         self.wanted.take_if(|step| step.dispatch == *dispatch);
         self.ended = None;
-        if wish.action == EnvironmentAction::Create {
-            (self.description, self.keep) = (wish.description.clone(), wish.keep);
-            self.newest_begun = self.newest_begun.max(Some(wish.at));
+        match wish.action {
+            EnvironmentAction::Create => {
+                (self.description, self.keep) = (wish.description.clone(), wish.keep);
+                self.newest_begun = self.newest_begun.max(Some(wish.at));
+            }
+            // Whoever holds it now, holds what goes; whoever wants it from now on, wants another one.
+            EnvironmentAction::Destroy => self.leaving.extend(&self.holders),
         }
         let dispatch = dispatch.clone();
         self.under_way = Some(EnvironmentStep { action: wish.action, dispatch, at: wish.at, since: now });
@@ -275,7 +281,8 @@ impl Environment {
         match (end, step.action) {
             (StepEnd::Done, EnvironmentAction::Create) => self.settled = EnvironmentState::Live,
             (StepEnd::Done, EnvironmentAction::Destroy) => {
-                self.leaving.clear();
+                let leaving = std::mem::take(&mut self.leaving);
+                self.holders.retain(|holder| !leaving.contains(holder));
                 self.settled = EnvironmentState::Destroyed;
                 // Whatever else that run does: what is gone is not there again.
                 return;
@@ -308,6 +315,11 @@ impl Environment {
     #[must_use]
     pub fn concerns(&self, pull_request: PullRequestNumber) -> bool {
         self.holders.contains(&pull_request) || self.leaving.contains(&pull_request)
+    }
+
+    /// The pull requests that hold it, and those for which it is to be destroyed; the lowest number first.
+    pub fn concerned(&self) -> impl Iterator<Item = PullRequestNumber> {
+        self.holders.union(&self.leaving).copied()
     }
 
     /// Whether other pull requests hold it.

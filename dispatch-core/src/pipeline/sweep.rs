@@ -1,9 +1,9 @@
 //! The sweep: environments whose pull request is closed although no webhook said so, or whose time is over.
 //!
-//! It looks only at what is stored here, and only at what rests: where something is wanted or under way, that goes first. Each
-//! pull request is read again right before anything is done about it, and what GitHub does not tell - 404, 403, 301, a
-//! permission that was lost, no answer - is unknown, which is never "closed". What is to go, goes through the same decision as
-//! a webhook that says that the pull request was closed.
+//! It looks only at what is stored here, and only at what rests: where something is wanted or under way, that goes first. What
+//! GitHub does not tell of a pull request - 404, 403, 301, a permission that was lost, no answer - is unknown, which is never
+//! "closed". What is to go, goes through the same decision as a webhook that says that the pull request was closed. That
+//! decision reads the pull request once more, whenever it is made: an hour may pass between what the sweep read and the call.
 
 use std::fmt::Write as _;
 
@@ -24,8 +24,6 @@ use crate::pull_request::{PullRequestKey, PullRequestRecord};
 
 /// How many environments one step looks at.
 const PAGE: usize = 20;
-/// How many pull requests of one environment are read. GitHub's answer costs a point of its rate limit each.
-const MAX_ASKED: usize = 50;
 /// How often a step is tried while others change the same records.
 const MAX_CONFLICTS: usize = 5;
 
@@ -160,7 +158,9 @@ impl Pipeline {
         let mut going: Vec<_> = asked.closed.into_iter().map(|state| (state, false)).collect();
         // A label may keep it: whether one does, all that hold it have to tell.
         if going.is_empty() && expired && is_known && !kept {
-            going.extend(asked.open.first().cloned().map(|state| (state, true)));
+            // Of the one that changed last, so that nobody who holds it has wanted anything newer.
+            let newest = asked.open.iter().max_by_key(|state| state.updated_at);
+            going.extend(newest.cloned().map(|state| (state, true)));
         }
         outcome.unknown.extend(asked.unknown.into_iter().map(unknown));
         outcome.open += usize::from(going.is_empty() && is_known);
@@ -180,10 +180,11 @@ impl Pipeline {
     /// How the pull requests of an environment are now.
     async fn ask_about(&self, environment: &Environment) -> Asked {
         let mut asked = Asked::default();
-        let numbers = environment.holders.union(&environment.leaving).copied();
-        for (count, number) in numbers.enumerate() {
-            if count >= MAX_ASKED {
-                asked.unknown.push((number, format!("only {MAX_ASKED} pull requests are asked about at once")));
+        for (count, number) in environment.concerned().enumerate() {
+            if count >= Sweep::MAX_ASKED {
+                asked
+                    .unknown
+                    .push((number, format!("only {} pull requests are asked about at once", Sweep::MAX_ASKED)));
                 break;
             }
             match self.github.pull_request(&environment.source, number).await {

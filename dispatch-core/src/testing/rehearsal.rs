@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::world::OutgoingWebhook;
 use super::{MemoryStore, World, WorldGitHub};
+use crate::Timestamp;
 use crate::decide::Plan;
 use crate::guardrail::Guardrails;
 use crate::pipeline::{IngressError, Pipeline, Planned, SweepOptions, SweepOutcome, WebhookRequest};
@@ -115,6 +116,14 @@ impl Rehearsal {
     /// [`RehearsalError`].
     pub fn sweep(&self, options: &SweepOptions) -> Result<SweepOutcome, RehearsalError> {
         let now = self.world().now();
+        self.sweep_at(options, now)
+    }
+
+    /// The same by a clock that goes wrong.
+    ///
+    /// # Errors
+    /// [`RehearsalError`].
+    pub fn sweep_at(&self, options: &SweepOptions, now: Timestamp) -> Result<SweepOutcome, RehearsalError> {
         Ok(finish(self.pipeline.sweep(options, now))?)
     }
 
@@ -182,7 +191,7 @@ impl Rehearsal {
         Ok(count)
     }
 
-    fn claim(&self, queue: Queue) -> Result<(Vec<(Record, u64)>, crate::Timestamp), RehearsalError> {
+    fn claim(&self, queue: Queue) -> Result<(Vec<(Record, u64)>, Timestamp), RehearsalError> {
         let now = self.world().now();
         let claimed = finish(self.store.claim(Claim { queue, now, lease: LEASE, limit: BATCH, per_lane: BATCH }))?;
         Ok((claimed.into_iter().map(|stored| (stored.record, stored.version)).collect(), now))

@@ -1,7 +1,7 @@
 //! Which environment a pull request may create and destroy.
 
 use dispatch_core::environment::EnvironmentState;
-use dispatch_core::event::{EventKind, PullRequestAction, Sweep};
+use dispatch_core::event::{CommandArgument, EventKind, Head, PullRequest, PullRequestAction, Sweep};
 use dispatch_core::name::{PullRequestNumber, RepositoryId};
 
 use super::setup::*;
@@ -32,6 +32,90 @@ fn a_pull_request_that_was_retargeted_destroys_what_it_created() {
     setup.holds("pr-7", "dev");
     setup.state().base_branch = "main".parse().unwrap();
     assert!(setup.body().contains(r#""base_branch":"dev""#), "{}", setup.body());
+}
+
+#[test]
+fn what_destroys_asks_what_the_environment_was_created_for() {
+    let closing = |filters: &str| {
+        let mut setup = Setup::pull_request(PullRequestAction::Closed);
+        setup.source = setup.source.replace("pull_request: [closed]", &format!("pull_request: [closed], {filters}"));
+        setup.target = setup.target.replace("pull_request: [closed]", &format!("pull_request: [closed], {filters}"));
+        setup
+    };
+    let mut retargeted = closing("base: [dev]");
+    retargeted.state().base_branch = "main".parse().unwrap();
+    assert_eq!(retargeted.outcome(), "source_branch_not_matched", "it created nothing for `dev`");
+    retargeted.holds("pr-7", "dev");
+    assert_eq!(retargeted.outcome(), "allowed");
+    retargeted.environments[0].description.base = "main".parse().unwrap();
+    assert_eq!(retargeted.outcome(), "source_branch_not_matched", "nor for `main`");
+
+    let mut draft = closing("draft: false");
+    draft.state().draft = true;
+    assert_eq!(draft.outcome(), "source_draft_not_matched");
+    draft.holds("pr-7", "dev");
+    assert_eq!(draft.outcome(), "allowed");
+    draft.source =
+        draft.source.replace("        event: pr-closed\n        environment: destroy\n", "        event: pr-closed\n");
+    draft.source = draft.source.replace("{{ env.base }}\", merged", "dev\", merged");
+    assert_eq!(draft.outcome(), "source_draft_not_matched", "what does not destroy is about the pull request");
+}
+
+#[test]
+fn only_what_ends_it_destroys_what_the_rule_does_not_fit() {
+    let mut setup = Setup::pull_request(PullRequestAction::Synchronize);
+    for policy in [&mut setup.source, &mut setup.target] {
+        *policy = policy.replace("pull_request: [closed]", "pull_request: [synchronize], draft: true");
+    }
+    setup.holds("pr-7", "dev");
+    assert_eq!(setup.outcome(), "source_draft_not_matched");
+    setup.state().draft = true;
+    assert_eq!(setup.outcome(), "allowed");
+}
+
+#[test]
+fn what_a_deleted_fork_created_is_destroyed_where_both_sides_accept_forks() {
+    let accept_forks = |setup: &mut Setup| {
+        for policy in [&mut setup.source, &mut setup.target] {
+            for what in ["pull_request: [closed]", "command: /destroy-test", "command: /test-deploy"] {
+                *policy = policy.replace(what, &format!("{what}, forks: true"));
+            }
+        }
+    };
+    for name in ["closed", "/destroy-test"] {
+        let mut setup = match name {
+            "closed" => Setup::pull_request(PullRequestAction::Closed),
+            command => Setup::command(command),
+        };
+        setup.state().head = Head::Unknown;
+        if name != "closed" {
+            setup.given().argument = CommandArgument::Commit(HEAD.parse().unwrap());
+        }
+        assert_eq!(setup.outcome(), "source_head_repository_unverifiable", "{name}: it may be anybody's");
+        setup.holds("pr-7", "dev");
+        assert_eq!(setup.outcome(), "source_head_repository_unverifiable", "{name}: nobody accepts forks");
+        accept_forks(&mut setup);
+        assert_eq!(setup.outcome(), "allowed", "{name}");
+        setup.record.environments.clear();
+        assert_eq!(setup.outcome(), "source_head_repository_unverifiable", "{name}: it created nothing");
+    }
+    let mut create = Setup::command("/test-deploy");
+    accept_forks(&mut create);
+    create.state().head = Head::Unknown;
+    create.given().argument = CommandArgument::Commit(HEAD.parse().unwrap());
+    assert_eq!(create.outcome(), "source_head_repository_unverifiable", "what creates is denied");
+}
+
+#[test]
+fn a_close_that_comes_after_the_reopening_starts_nothing() {
+    let mut setup = Setup::pull_request(PullRequestAction::Closed);
+    setup.holds("pr-7", "dev");
+    assert_eq!(setup.outcome(), "allowed");
+    let mut now = setup.now.clone().unwrap();
+    now.updated_at = time("13:30:00");
+    let reopened = PullRequest { action: PullRequestAction::Reopened, now, sweep: None };
+    setup.record.see(&reopened, time("13:30:00"));
+    assert_eq!(setup.outcome(), "pull_request_superseded");
 }
 
 #[test]
@@ -69,6 +153,8 @@ fn a_sweep_only_destroys_the_environment_that_it_found() {
     let at = time("20:00:00");
     let EventKind::PullRequest(pull_request) = &mut setup.event.kind else { panic!("another event") };
     pull_request.sweep = Some(Sweep { environment: environment.clone(), expired: false, at });
+    assert_eq!(setup.outcome(), "pull_request_superseded", "GitHub says that it is open");
+    setup.now.as_mut().unwrap().open = false;
     let plan = setup.plan();
     let used: Vec<_> = plan.allowed().map(|(_, allowed)| allowed.environment.clone().unwrap().key).collect();
     assert_eq!(used, [environment], "{plan:#?}");

@@ -1,5 +1,7 @@
 //! The life of environments in the pipeline, told by pull requests.
 
+use std::time::Duration;
+
 use dispatch_core::environment::EnvironmentState::{Destroyed, Failed, Live};
 use dispatch_core::event::Conclusion;
 use dispatch_core::name::{PullRequestNumber, Repository};
@@ -165,6 +167,86 @@ fn an_open_pull_request_keeps_its_environment_until_its_time_is_over_and_longer_
     stage.settle();
     assert_eq!(stage.started(), ["create.yml pr-1"]);
     assert_eq!(stage.state("pr-1"), Some(Live));
+}
+
+#[test]
+fn what_a_sweep_found_is_looked_at_again_right_before_it_goes() {
+    // The service is stopped between the sweep and the decision.
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.close(pull);
+    stage.intercept();
+    stage.started();
+    assert_eq!(stage.sweep().going.len(), 1);
+    stage.0.world().reopen_pull_request(&cms(), pull).unwrap();
+    assert_eq!(stage.intercept().len(), 1, "no rule is about that");
+    stage.settle();
+    assert_eq!((stage.started(), stage.state("pr-1")), (Vec::new(), Some(Live)));
+
+    // GitHub does not show it any more.
+    stage.close(pull);
+    stage.intercept();
+    assert_eq!(stage.sweep().going.len(), 1);
+    let fault = Fault::once("GET", ONE_PULL_REQUEST, FaultKind::status(404)).unwrap().times(100);
+    stage.0.world().faults.push(fault);
+    stage.settle();
+    assert_eq!((stage.started(), stage.state("pr-1")), (Vec::new(), Some(Live)));
+}
+
+#[test]
+fn what_a_sweep_found_is_looked_at_again_when_its_call_had_to_wait() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.close(pull);
+    stage.intercept();
+    stage.started();
+    assert_eq!(stage.sweep().going.len(), 1);
+    let limit = FaultKind::RateLimited { retry_after: None, reset_in: Some(30 * 60), secondary: false };
+    stage.0.world().faults.push(Fault::once("POST", "/repos/octo-org/infra/actions/**", limit).unwrap());
+    stage.settle();
+    assert_eq!(stage.started(), [""; 0], "it waits");
+    stage.0.world().reopen_pull_request(&cms(), pull).unwrap();
+    stage.intercept();
+    stage.advance(60 * 60);
+    stage.settle();
+    assert_eq!((stage.started(), stage.state("pr-1")), (Vec::new(), Some(Live)));
+    assert!(stage.environment("pr-1").unwrap().concerns(number(pull)), "its close destroys it");
+    stage.close(pull);
+    stage.settle();
+    assert_eq!(stage.started(), ["destroy.yml pr-1"]);
+}
+
+#[test]
+fn a_label_that_comes_after_the_sweep_keeps_an_environment_whose_time_is_over() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.started();
+    stage.advance(73 * 60 * 60);
+    assert!(stage.sweep().going[0].expired);
+    stage.0.world().label_pull_request(&cms(), pull, "keep").unwrap();
+    stage.settle();
+    assert_eq!((stage.started(), stage.state("pr-1")), (Vec::new(), Some(Live)));
+    assert_eq!(stage.environment("pr-1").unwrap().holders, [number(pull)].into());
+}
+
+#[test]
+fn a_sweep_is_as_old_as_what_github_said_and_our_clock_does_not_count() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.settle();
+    stage.close(pull);
+    stage.intercept();
+    stage.started();
+    let ahead = stage.0.world().now().checked_add(Duration::from_secs(5 * 60)).unwrap();
+    assert_eq!(stage.0.sweep_at(&SweepOptions::default(), ahead).unwrap().going.len(), 1);
+    stage.advance(5 * 60 + 1);
+    stage.settle();
+    assert_eq!(stage.state("pr-1"), Some(Destroyed));
+    let closed = stage.environment("pr-1").unwrap().seen[&number(pull)];
+    assert!(closed < ahead, "{closed}: a create of those five minutes is newer");
 }
 
 #[test]

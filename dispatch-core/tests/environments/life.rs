@@ -378,10 +378,32 @@ fn when_its_time_is_over_it_goes_for_everybody_unless_somebody_wanted_it_since()
     life.end(2, StepEnd::Done);
     assert_eq!(life.wish_of(3, &wish(Destroy, 1, 10), 7, Leaves::Everybody), Err(NotTaken::Superseded));
     life.wish_of(3, &wish(Destroy, 1, 30), 7, Leaves::Everybody).unwrap();
-    assert!(life.it().holders.is_empty());
-    assert_eq!(life.it().leaving, [number(1), number(2)].into());
+    assert_eq!(life.it().holders, [number(1), number(2)].into(), "until it is gone, they hold it");
     life.wish(4, &wish(Create, 2, 31)).unwrap();
     assert_eq!(life.turn(3, &wish(Destroy, 1, 30)), Turn::Superseded);
+    assert_eq!(life.it().holders, [number(1), number(2)].into());
+}
+
+#[test]
+fn when_its_time_is_over_whoever_wants_it_while_it_goes_holds_the_next_one() {
+    let mut life = live();
+    let (join, over, again) = (wish(Create, 2, 20), wish(Destroy, 2, 30), wish(Create, 3, 40));
+    life.wish(2, &join).unwrap();
+    life.begin(2, &join);
+    life.end(2, StepEnd::Done);
+    life.wish_of(3, &over, 7, Leaves::Everybody).unwrap();
+    life.begin(3, &over);
+    life.end(3, StepEnd::PutBack);
+    assert!(life.end(3, StepEnd::NotDone), "it was not destroyed after all");
+    assert_eq!((life.state(), &life.it().holders), (Live, &[number(1), number(2)].into()));
+
+    let over = wish(Destroy, 2, 31);
+    life.wish_of(4, &over, 7, Leaves::Everybody).unwrap();
+    life.begin(4, &over);
+    life.wish(5, &again).unwrap();
+    life.end(4, StepEnd::Done);
+    assert_eq!((life.state(), &life.it().holders), (Creating, &[number(3)].into()));
+    assert!(life.it().leaving.is_empty());
 }
 
 #[test]

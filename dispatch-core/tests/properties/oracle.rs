@@ -15,6 +15,7 @@ use dispatch_core::pattern::PatternSet;
 use dispatch_core::policy::{EnvironmentAction, InboundRule, InboundTarget, OutboundRule, Source, Start, Target};
 use serde_json::Value;
 
+use self::pull_requests::About;
 use super::worlds::World;
 
 /// What is sent to a target.
@@ -35,18 +36,23 @@ pub fn targets(world: &World) -> Option<Vec<Option<Sent>>> {
     }
     let listens = match &world.event.kind {
         EventKind::WorkflowRun(run) => runs::operator_accepts(world, run),
-        EventKind::PullRequest(pull_request) => pull_requests::head_is_known(pull_request),
+        EventKind::PullRequest(_) => true,
         EventKind::Command(command) => pull_requests::is_given(world, command),
         _ => false,
     };
-    let rules: Vec<&OutboundRule> = world.outbound().iter().filter(|rule| fits(world, &rule.source)).collect();
-    if !listens || rules.is_empty() || our_own(world) {
+    let entries: Vec<(&OutboundRule, &Target)> =
+        world.outbound().iter().flat_map(|rule| rule.targets.iter().map(move |target| (rule, target))).collect();
+    let entries: Vec<_> = entries
+        .into_iter()
+        .filter(|(_, target)| environments::is_swept(world, target) != Some(false))
+        .filter(|(rule, target)| {
+            fits(world, &rule.source, About::ThePullRequest)
+                || environments::to_destroy(world, &rule.source, target).is_some()
+        })
+        .collect();
+    if !listens || entries.is_empty() || our_own(world) {
         return None;
     }
-    let entries: Vec<(&OutboundRule, &Target)> =
-        rules.iter().flat_map(|rule| rule.targets.iter().map(move |target| (*rule, target))).collect();
-    let entries: Vec<_> =
-        entries.into_iter().filter(|(_, target)| environments::is_swept(world, target) != Some(false)).collect();
     let mut spent = world.spent;
     let mut sent = Vec::new();
     for (position, (rule, target)) in entries.iter().enumerate() {
@@ -59,25 +65,27 @@ pub fn targets(world: &World) -> Option<Vec<Option<Sent>>> {
     Some(sent)
 }
 
-/// Does the source's own rule fit?
-fn fits(world: &World, source: &Source) -> bool {
+/// Does a rule fit?
+fn fits(world: &World, source: &Source, about: About<'_>) -> bool {
     match (&world.event.kind, source) {
         (EventKind::WorkflowRun(run), Source::WorkflowRun(rule)) => runs::fits(run, rule),
         (EventKind::PullRequest(pull_request), Source::PullRequest(rule)) => {
-            pull_requests::fits(world, pull_request, rule)
+            pull_requests::fits(world, pull_request, rule, about)
         }
-        (EventKind::Command(command), Source::Command(rule)) => pull_requests::may_be_given(world, command, rule),
+        (EventKind::Command(command), Source::Command(rule)) => {
+            pull_requests::may_be_given(world, command, rule, about)
+        }
         _ => false,
     }
 }
 
 /// Does the target's rule accept what the source's rule is about? Only runs depend on what the other side says.
-fn accepts(world: &World, ours: &Source, theirs: &Source) -> bool {
+fn accepts(world: &World, ours: &Source, theirs: &Source, about: About<'_>) -> bool {
     match (&world.event.kind, ours, theirs) {
         (EventKind::WorkflowRun(run), Source::WorkflowRun(ours), Source::WorkflowRun(theirs)) => {
             runs::accepts(world, run, ours, theirs)
         }
-        _ => fits(world, theirs),
+        _ => fits(world, theirs, about),
     }
 }
 
@@ -122,7 +130,11 @@ fn one(world: &World, rule: &OutboundRule, target: &Target, before: &[&Target]) 
     }
     let environment = match target.environment {
         None => None,
-        Some(action) => environments::of(world, target, action)?,
+        Some(action) => environments::of(world, rule, target, action)?,
+    };
+    let about = match (&environment, target.environment) {
+        (Some(environment), Some(EnvironmentAction::Destroy)) => environments::about(world, &environment.base),
+        _ => About::ThePullRequest,
     };
     let values = values::all(world, target, environment.as_ref())?;
     let git_ref = match &target.start {
@@ -131,7 +143,7 @@ fn one(world: &World, rule: &OutboundRule, target: &Target, before: &[&Target]) 
     };
     let somebody_agrees = world.inbound(&target.repository).iter().any(|inbound| {
         inbound.targets.iter().any(|accepted| {
-            agrees(world, rule, target, inbound, accepted, git_ref.as_deref())
+            agrees(world, (rule, target, about), inbound, accepted, git_ref.as_deref())
                 && values::accepted(world, target, accepted, &values, environment.as_ref())
         })
     });
@@ -144,8 +156,7 @@ fn one(world: &World, rule: &OutboundRule, target: &Target, before: &[&Target]) 
 /// Does this one entry of the target's file accept it, whatever the values are?
 fn agrees(
     world: &World,
-    rule: &OutboundRule,
-    target: &Target,
+    (rule, target, about): (&OutboundRule, &Target, About<'_>),
     inbound: &InboundRule,
     accepted: &InboundTarget,
     git_ref: Option<&str>,
@@ -158,7 +169,7 @@ fn agrees(
     });
     names_the_source
         && accepted.start == target.start
-        && accepts(world, &rule.source, &inbound.source)
+        && accepts(world, &rule.source, &inbound.source, about)
         && refs
         && same_repositories(world, target, inbound)
 }

@@ -1,11 +1,12 @@
 //! The environments of pull requests.
 
 use dispatch_core::environment::{EnvironmentKey, EnvironmentState};
-use dispatch_core::event::{EventKind, PullRequestState, Sweep};
-use dispatch_core::policy::{EnvironmentAction, EnvironmentRule, Target};
+use dispatch_core::event::{EventKind, PullRequestAction, PullRequestState, Sweep};
+use dispatch_core::policy::{EnvironmentAction, EnvironmentRule, OutboundRule, Source, Target};
 
 use super::super::worlds::World;
-use super::matches;
+use super::pull_requests::About;
+use super::{fits, matches};
 
 /// What is known of an environment.
 #[derive(Debug)]
@@ -40,11 +41,16 @@ pub fn is_swept(world: &World, target: &Target) -> Option<bool> {
 }
 
 /// The environment of a target. The outer None: it cannot be had. The inner: there is none in rules about runs.
-pub fn of(world: &World, target: &Target, action: EnvironmentAction) -> Option<Option<Environment>> {
+pub fn of(
+    world: &World,
+    rule: &OutboundRule,
+    target: &Target,
+    action: EnvironmentAction,
+) -> Option<Option<Environment>> {
     let Some(pull_request) = pull_request(world) else { return Some(None) };
     match action {
         EnvironmentAction::Create => created(world, target, pull_request).map(Some),
-        EnvironmentAction::Destroy => destroyed(world, target, pull_request).map(Some),
+        EnvironmentAction::Destroy => destroyed(world, rule, target, pull_request).map(Some),
     }
 }
 
@@ -78,8 +84,23 @@ fn describe(rule: &EnvironmentRule, pull_request: &PullRequestState) -> Environm
     Environment { base: base.to_owned(), deploy, url, name }
 }
 
-/// What the pull request holds there, as it was created: of several the one that changed last.
-fn destroyed(world: &World, target: &Target, pull_request: &PullRequestState) -> Option<Environment> {
+/// What a rule is asked about where an environment of this base is destroyed.
+pub fn about<'a>(world: &World, base: &'a str) -> About<'a> {
+    match &world.event.kind {
+        EventKind::PullRequest(pull_request) if pull_request.action != PullRequestAction::Closed => {
+            About::ThePullRequest
+        }
+        _ => About::WhatItMade(base),
+    }
+}
+
+/// What the pull request holds there of what the rule is about: of several the one that changed last.
+pub fn to_destroy<'a>(
+    world: &'a World,
+    rule: &Source,
+    target: &Target,
+) -> Option<&'a dispatch_core::environment::Environment> {
+    let pull_request = pull_request(world)?;
     let sweep = sweep(world);
     let mut found: Option<&dispatch_core::environment::Environment> = None;
     for (key, environment) in &world.facts.environments {
@@ -93,9 +114,35 @@ fn destroyed(world: &World, target: &Target, pull_request: &PullRequestState) ->
         let ours = environment.source.id == world.event.repository.id;
         let there = environment.state != EnvironmentState::Destroyed;
         let newer = found.is_none_or(|other| environment.changed_at.to_string() > other.changed_at.to_string());
-        if meant && ours && there && newer && is_in(key, target) {
+        let named = fits(world, rule, about(world, environment.description.base.as_str()));
+        if meant && ours && there && newer && named && is_in(key, target) {
             found = Some(environment);
         }
+    }
+    found.filter(|_| target.environment == Some(EnvironmentAction::Destroy))
+}
+
+/// Does GitHub say that what a sweep found is still to go? All that hold it must be seen: closed, or without the label.
+fn is_still_to_go(world: &World, sweep: &Sweep, environment: &dispatch_core::environment::Environment) -> bool {
+    let asked = pull_request(world).unwrap().number;
+    let all = environment.holders.iter().all(|holder| *holder == asked);
+    let now = world.facts.state.as_ref().filter(|now| now.number == asked);
+    match sweep.expired {
+        true => all && now.is_some_and(|now| !now.keep),
+        false => now.is_some_and(|now| !now.open),
+    }
+}
+
+fn destroyed(
+    world: &World,
+    rule: &OutboundRule,
+    target: &Target,
+    pull_request: &PullRequestState,
+) -> Option<Environment> {
+    let sweep = sweep(world);
+    let found = to_destroy(world, &rule.source, target);
+    if found.zip(sweep).is_some_and(|(environment, sweep)| !is_still_to_go(world, sweep, environment)) {
+        return None;
     }
     let environment = found?;
     let shared = environment.holders.iter().any(|holder| *holder != pull_request.number);

@@ -8,29 +8,44 @@ use dispatch_core::ports::pull_requests::PermissionLevel;
 use super::super::worlds::World;
 use super::matches;
 
-/// Does GitHub say whose commit it is?
-pub fn head_is_known(pull_request: &PullRequest) -> bool {
-    pull_request.now.head != Head::Unknown
+/// What a rule is asked about: the pull request, or an environment that was made for this base and is to go with it.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    ThePullRequest,
+    WhatItMade(&'a str),
 }
 
-pub fn fits(world: &World, pull_request: &PullRequest, rule: &PullRequestSource) -> bool {
+pub fn fits(world: &World, pull_request: &PullRequest, rule: &PullRequestSource, about: About<'_>) -> bool {
     rule.actions.contains(&pull_request.action)
-        && is_wanted(&pull_request.now, rule.base.as_ref(), rule.draft, rule.forks)
-        && (pull_request.sweep.is_some() || !is_overtaken(world, pull_request, rule))
+        && is_wanted(&pull_request.now, rule.base.as_ref(), rule.draft, rule.forks, about)
+        && !is_overtaken(world, pull_request, rule)
 }
 
 /// Do the filters let this pull request count?
-fn is_wanted(state: &PullRequestState, base: Option<&PatternSet>, draft: Option<bool>, forks: bool) -> bool {
+fn is_wanted(
+    state: &PullRequestState,
+    base: Option<&PatternSet>,
+    draft: Option<bool>,
+    forks: bool,
+    about: About<'_>,
+) -> bool {
     let ours = state.head == Head::SameRepository;
-    let base = base.is_none_or(|patterns| matches(patterns, state.base_branch.as_str()));
-    (ours || forks) && base && draft.is_none_or(|draft| draft == state.draft)
+    let (into, seen, draft_fits) = match about {
+        About::ThePullRequest => {
+            let draft_fits = draft.is_none() || draft == Some(state.draft);
+            (state.base_branch.as_str(), state.head != Head::Unknown, draft_fits)
+        }
+        About::WhatItMade(base) => (base, true, true),
+    };
+    (ours || forks) && seen && draft_fits && base.is_none_or(|patterns| matches(patterns, into))
 }
 
-/// Has something happened since that the rule is about too, or was it closed?
+/// Has something happened since that the rule is about too, or was it closed, or opened again?
 fn is_overtaken(world: &World, pull_request: &PullRequest, rule: &PullRequestSource) -> bool {
     let Some(latest) = world.facts.record.as_ref().and_then(|record| record.latest) else { return false };
     let later = latest.at.to_string() > pull_request.now.updated_at.to_string();
-    later && (latest.action == PullRequestAction::Closed || rule.actions.contains(&latest.action))
+    let closed = [latest.action, pull_request.action].contains(&PullRequestAction::Closed);
+    later && (closed || rule.actions.contains(&latest.action))
 }
 
 /// Is it a command of a person about an open pull request, as far as GitHub tells?
@@ -44,7 +59,7 @@ pub fn is_given(world: &World, command: &Command) -> bool {
 }
 
 /// May the person give the command by this rule, and is it certain which commit is meant?
-pub fn may_be_given(world: &World, command: &Command, rule: &CommandSource) -> bool {
+pub fn may_be_given(world: &World, command: &Command, rule: &CommandSource, about: About<'_>) -> bool {
     let (Some(state), Some(permission)) = (&world.facts.state, world.facts.permission) else { return false };
     let writes = permission.level == PermissionLevel::Write || permission.level == PermissionLevel::Admin;
     let permitted = match &rule.permission {
@@ -63,7 +78,7 @@ pub fn may_be_given(world: &World, command: &Command, rule: &CommandSource) -> b
         }
     };
     rule.command.as_str() == command.name.as_str()
-        && is_wanted(state, rule.base.as_ref(), rule.draft, rule.forks)
+        && is_wanted(state, rule.base.as_ref(), rule.draft, rule.forks, about)
         && permitted
         && certain
 }

@@ -78,6 +78,7 @@ fn run() -> impl Strategy<Value = EventKind> {
 fn pull_request() -> impl Strategy<Value = EventKind> {
     let sweep = maybe(0.1, (environment_key(), any::<bool>()));
     (select(PullRequestAction::ALL.to_vec()), state(), sweep).prop_map(|(action, now, sweep)| {
+        let action = if sweep.is_some() { PullRequestAction::Closed } else { action };
         let open = action != PullRequestAction::Closed;
         let sweep = sweep.map(|(environment, expired)| Sweep { environment, expired, at: time(3) });
         let now = PullRequestState { open, merged: now.merged && !open, ..now };
@@ -112,7 +113,7 @@ fn state() -> impl Strategy<Value = PullRequestState> {
     let base = prop_oneof![20 => Just("main"), 3 => Just("dev"), 2 => Just("release/1")];
     let sha = prop_oneof![20 => Just(SHA), 1 => Just(OTHER_SHA)];
     let author = prop_oneof![2 => Just(Some(UserId(1))), 2 => Just(Some(UserId(2))), 1 => Just(None)];
-    let open = prop_oneof![20 => Just(true), 1 => Just(false)];
+    let open = prop_oneof![9 => Just(true), 1 => Just(false)];
     (open, any::<[bool; 3]>(), base, branch(), sha, head(), author).prop_map(
         |(open, [merged, draft, keep], base, head_branch, sha, head, author)| PullRequestState {
             number: NUMBER,
