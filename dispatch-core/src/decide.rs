@@ -35,7 +35,7 @@
 //! | its environment is defined and free, or held by this pull request alone; where a sweep found it, GitHub says once more that it is to go | `environment_not_defined`, `pull_request_not_open`, `environment_name_taken`, `environment_not_held`, `environment_still_held`, `pull_request_superseded` | source's policy, lookups |
 //! | its inputs or its payload have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
 //! | the ref can be computed | `ref_not_accepted` | event |
-//! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `invalid_target_config` | second lookups |
+//! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `unreadable_target_config`, `invalid_target_config` | second lookups |
 //! | **one** inbound target accepts all: source and filters, | `inbound_not_authorized` | target's policy |
 //! | the ref, | `ref_not_accepted` | target's policy |
 //! | the names of the inputs or properties, | `inputs_not_accepted` | target's policy |
@@ -165,7 +165,12 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
         None => Some(&None),
     };
     let (Some(policy), Some(chain), Some(record)) = (policy, chain, record) else { return Err(Stop::Need(missing)) };
-    let (path, policy) = source::usable_policy(event, policy)?;
+    let (path, policy) = source::usable_policy(event, policy).map_err(|skipped| match &admitted {
+        Admitted::Command(given) => {
+            command::unusable_policy(skipped, wanted.again_by.unwrap_or(&given.commenter), known)
+        }
+        Admitted::Run { .. } | Admitted::PullRequest(_) => Stop::Skip(skipped),
+    })?;
     let cause = match admitted {
         Admitted::Run { run, workflow } => Cause::Run { run, workflow },
         Admitted::PullRequest(pull_request) => Cause::PullRequest { pull_request, record: record.as_ref() },

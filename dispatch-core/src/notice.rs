@@ -16,6 +16,7 @@ use crate::delivery::DeliveryKey;
 use crate::dispatch::DispatchKey;
 use crate::name::{CheckId, CommentId, CommitSha, PullRequestNumber, RepositoryId, UserId};
 use crate::ports::github::RepositoryRef;
+use crate::retry::later;
 
 /// Something to show at GitHub, and how far that got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,13 +267,27 @@ impl Notice {
     /// After something was created and the answer is missing, it is not looked for sooner: GitHub's lists may be late.
     pub const CREATING_SETTLES: Duration = Duration::from_secs(3 * 60);
 
-    /// What is to be shown has changed: it is due now, unless GitHub put it back.
+    /// How long further refusals are gathered after the first one was shown.
+    pub const GATHERS_REFUSALS: Duration = Duration::from_secs(60);
+
+    /// What is to be shown has changed: it is due now, or when changes were gathered, unless GitHub put it back.
     pub fn change(&mut self, now: Timestamp) {
         self.changed_at = now;
+        let due = later(now, self.gathers());
         if self.due.is_none() {
-            (self.due, self.attempts) = (Some(now), 0);
+            (self.due, self.attempts) = (Some(due), 0);
         } else if self.attempts == 0 {
-            self.due = self.due.map(|due| due.min(now));
+            self.due = self.due.map(|known| known.min(due));
+        }
+    }
+
+    /// How long changes are gathered before they are shown. Refusals are caused by anybody who may comment.
+    fn gathers(&self) -> Duration {
+        match &self.about {
+            About::Comment(Comment { key: CommentKey { about: CommentAbout::Refusals { .. }, .. }, .. }) => {
+                Self::GATHERS_REFUSALS
+            }
+            _ => Duration::ZERO,
         }
     }
 

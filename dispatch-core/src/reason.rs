@@ -167,6 +167,9 @@ reasons! {
     InvalidTargetConfig = "invalid_target_config", Target,
         "the target repository's policy file has errors",
         "run `dispatch lint` on the target's file; it accepts nothing until it has no error";
+    UnreadableTargetConfig = "unreadable_target_config", Target,
+        "GitHub does not let the App read the target repository's policy file",
+        "accept the permissions that the App asks for where it is installed on the target repository";
     RepositoryIdentityChanged = "repository_identity_changed", Target,
         "another repository is now behind this name",
         "confirm the new repository with `repository_id` in the rule";
@@ -272,6 +275,7 @@ mod tests {
         Target app_not_installed
         Target missing_target_config
         Target invalid_target_config
+        Target unreadable_target_config
         Target repository_identity_changed
         Target inbound_not_authorized
         Target inputs_not_accepted

@@ -12,10 +12,12 @@ use dispatch_core::ports::github::{FileVersion, GitHubError, RepositoryRef};
 use http::{Method, StatusCode, Uri};
 use secrecy::SecretString;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::answer::{self, Effect};
 use crate::app::{App, AppDescription, unavailable};
 use crate::budget::{self, Budgets, Payer};
+use crate::comments;
 use crate::path::ApiPath;
 use crate::permission::Permission;
 use crate::token::{Token, Tokens};
@@ -29,6 +31,8 @@ pub struct GitHub {
     pub(crate) app: Arc<App>,
     tokens: Tokens,
     pub(crate) budgets: Arc<Budgets>,
+    /// Comments can be long: few are looked through at the same time.
+    pub(crate) comment_searches: Arc<Semaphore>,
 }
 
 /// How to reach GitHub, and as whom.
@@ -97,7 +101,8 @@ impl GitHub {
         let transport = Arc::new(Transport::new(&options)?);
         let budgets = Arc::new(Budgets::new(options.points_per_minute));
         let app = Arc::new(App::new(&options, Arc::clone(&transport), Arc::clone(&budgets))?);
-        Ok(Self { transport, tokens: Tokens::new(Arc::clone(&app)), app, budgets })
+        let comment_searches = Arc::new(Semaphore::new(comments::SEARCHES));
+        Ok(Self { transport, tokens: Tokens::new(Arc::clone(&app)), app, budgets, comment_searches })
     }
 
     /// Who the App is and whose. GitHub is asked once.

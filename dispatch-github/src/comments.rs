@@ -17,6 +17,8 @@ use crate::wire;
 
 /// How many of the newest comments are looked through.
 const NEWEST: usize = 1_000;
+/// How many searches go on at the same time: each holds a page in memory.
+pub(crate) const SEARCHES: usize = 2;
 /// A page holds 100 comments, each with a text of up to 65,536 characters.
 const PAGE_LIMIT: usize = 32 * 1024 * 1024;
 
@@ -27,6 +29,7 @@ impl GitHub {
         pull_request: PullRequestNumber,
         marker: &str,
     ) -> Result<Option<CommentId>, GitHubError> {
+        let _turn = self.comment_searches.acquire().await.map_err(|error| unavailable(&error.to_string()))?;
         let login = self.app.login().await?;
         // Anybody can write the marker into a comment: only the App's own are its.
         let ours = |comment: &&wire::Comment| {

@@ -31,7 +31,8 @@ pub(super) fn about_check(
 
     let writes = permission.is_some_and(|it| it.user == by.id && it.level >= PermissionLevel::Write);
     if !writes {
-        let message = format!("{} may not write to {repository}", quote(&by.login));
+        let why = known.why_not_told(&Lookup::Permission(by.login.clone()));
+        let message = format!("{} may not write to {repository}{why}", quote(&by.login));
         return Err(refuse(Reason::CommenterNotPermitted, message, false));
     }
     let Some(dispatch) = dispatch.as_ref().filter(|it| it.event.repository.id == event.repository.id) else {

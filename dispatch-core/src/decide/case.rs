@@ -45,6 +45,8 @@ pub(super) struct GivenCommand<'a> {
     pub(super) is_author: bool,
     /// The teams of the rules that he is a member of.
     pub(super) teams: BTreeSet<&'a TeamName>,
+    /// Why GitHub does not tell who is in a team, as the end of a sentence; empty where it does.
+    pub(super) untold: String,
 }
 
 impl GivenCommand<'_> {

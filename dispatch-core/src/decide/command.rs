@@ -46,14 +46,15 @@ pub(super) fn resolve<'a>(
     let number = command.pull_request;
     let now = missing.or_ask(known.pull_request_states.get(&number), || Lookup::PullRequestState(number));
     let permission = missing.or_ask(known.permissions.get(&by.login), || Lookup::Permission(by.login.clone()));
-    let mut teams = BTreeSet::new();
+    let (mut teams, mut untold) = (BTreeSet::new(), String::new());
     for source in sources().filter(|source| source.command == command.name) {
         let Some(CommandPermission::Team(team)) = &source.permission else { continue };
         let member = (team.clone(), by.login.clone());
-        let is_member =
-            missing.or_ask(known.team_members.get(&member), || Lookup::TeamMember(team.clone(), by.login.clone()));
-        if is_member == Some(&true) {
-            teams.insert(team);
+        let lookup = Lookup::TeamMember(team.clone(), by.login.clone());
+        match missing.or_ask(known.team_members.get(&member), || lookup.clone()) {
+            Some(true) => _ = teams.insert(team),
+            Some(false) => untold = known.why_not_told(&lookup),
+            None => {}
         }
     }
     let (Some(now), Some(permission), true) = (now, permission, missing.0.is_empty()) else {
@@ -62,11 +63,13 @@ pub(super) fn resolve<'a>(
 
     let repository = quote(&event.repository.name);
     let Some(permission) = permission.filter(|permission| permission.user == by.id) else {
-        let message = format!("GitHub does not say what {} may do in {repository}", quote(&by.login));
+        let why = known.why_not_told(&Lookup::Permission(by.login.clone()));
+        let message = format!("GitHub does not say what {} may do in {repository}{why}", quote(&by.login));
         return Err(refuse(Reason::CommenterNotPermitted, message, true));
     };
     let Some(now) = now.as_ref().filter(|now| now.number == number) else {
-        let message = format!("GitHub does not show pull request {number} of {repository}");
+        let why = known.why_not_told(&Lookup::PullRequestState(number));
+        let message = format!("GitHub does not show pull request {number} of {repository}{why}");
         return Err(refuse(Reason::PullRequestNotOpen, message, true));
     };
     if !now.open {
@@ -74,7 +77,26 @@ pub(super) fn resolve<'a>(
         return Err(refuse(Reason::PullRequestNotOpen, message, true));
     }
     let is_author = now.author == Some(by.id);
-    Ok(Cause::Command(GivenCommand { command, now, record, level: permission.level, is_author, teams }))
+    let level = permission.level;
+    Ok(Cause::Command(GivenCommand { command, now, record, level, is_author, teams, untold }))
+}
+
+/// A policy file that cannot be used, for whoever gave a command: he is told of its errors, if he may write. Nobody else, so
+/// that nobody can make the App write comments at will.
+pub(super) fn unusable_policy(skipped: Skipped, by: &Commenter, known: &Known) -> Stop {
+    if skipped.reason != Reason::SourcePolicyInvalid || !by.person {
+        return Stop::Skip(skipped);
+    }
+    match may_write(by, known) {
+        None => Stop::need(Lookup::Permission(by.login.clone())),
+        Some(answer) => Stop::Skip(Skipped { answer, ..skipped }),
+    }
+}
+
+/// Whether GitHub says that somebody may write; None where it was not asked yet.
+fn may_write(by: &Commenter, known: &Known) -> Option<bool> {
+    let permission = known.permissions.get(&by.login)?;
+    Some(permission.is_some_and(|it| it.user == by.id && it.level >= PermissionLevel::Write))
 }
 
 /// A command that no rule knows. Who may write is told, if it is nearly one that exists: nobody else, so that nobody can make
@@ -95,12 +117,9 @@ fn unknown<'a>(
     if !by.person {
         return skip(message, false);
     }
-    match known.permissions.get(&by.login) {
+    match may_write(by, known) {
         None => Stop::need(Lookup::Permission(by.login.clone())),
-        Some(permission) => {
-            let writes = permission.is_some_and(|it| it.user == by.id && it.level >= PermissionLevel::Write);
-            skip(format!("{message}: did you mean {}?", quote(meant)), writes)
-        }
+        Some(writes) => skip(format!("{message}: did you mean {}?", quote(meant)), writes),
     }
 }
 

@@ -223,7 +223,7 @@ fn not_permitted(given: &GivenCommand<'_>, rule: &CommandSource, name: &str) -> 
     };
     (!permitted).then(|| {
         let (who, command) = (quote(&given.command.commenter.login), quote(&given.command.name));
-        (Filter::Permission, format!("{name} lets {wanted} give {command}, and {who} is none of them"))
+        (Filter::Permission, format!("{name} lets {wanted} give {command}, and {who} is none of them{}", given.untold))
     })
 }
 

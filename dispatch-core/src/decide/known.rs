@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Place};
 use crate::delivery::DeliveryKey;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, visible};
 use crate::environment::{Environment, EnvironmentKey};
 use crate::event::{Event, EventIdentity, PullRequestState};
 use crate::name::{Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName};
@@ -84,6 +84,26 @@ pub struct Known {
     pub checks: BTreeMap<CheckId, Option<CheckedDispatch>>,
     /// Whether the event's commit has been on the event's branch.
     pub commit_on_branch: Option<CommitOnBranch>,
+    /// Why GitHub refused an answer that reads as a no, for those who are told of it.
+    pub refusals: BTreeMap<Lookup, String>,
+}
+
+impl Known {
+    /// Takes a refusal for a no.
+    pub(crate) fn refuse(&mut self, lookup: Lookup, why: String) {
+        match &lookup {
+            Lookup::PullRequestState(number) => _ = self.pull_request_states.insert(*number, None),
+            Lookup::Permission(login) => _ = self.permissions.insert(login.clone(), None),
+            Lookup::TeamMember(team, login) => _ = self.team_members.insert((team.clone(), login.clone()), false),
+            _ => {}
+        }
+        self.refusals.insert(lookup, why);
+    }
+
+    /// Why there is no better answer, as the end of a sentence.
+    pub(super) fn why_not_told(&self, lookup: &Lookup) -> String {
+        self.refusals.get(lookup).map(|refusal| format!(": {}", visible(refusal))).unwrap_or_default()
+    }
 }
 
 /// What a check run of this App tells of.
@@ -146,6 +166,8 @@ pub enum PolicyFile {
     Absent,
     /// The App is not installed on the repository.
     NotInstalled,
+    /// GitHub refuses to let the App read it, and says why.
+    Refused(String),
 }
 
 /// Whether the event's commit has been on its branch.

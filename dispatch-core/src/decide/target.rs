@@ -9,7 +9,7 @@ use super::known::{EdgeKey, Identity, Known, LaneKey, Lookup, Missing, PolicyAns
 use super::plan::{Allowed, Decision, Denied, Verdict, Visibility};
 use super::source::FittingRule;
 use crate::chain::{Chain, Place};
-use crate::diagnostic::{Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Severity, visible};
 use crate::environment::EnvironmentUse;
 use crate::name::{EventType, GitRef, WorkflowFile};
 use crate::policy::{Channel, Policy, PolicyPath, RuleLocation, Source, Start, Target};
@@ -281,6 +281,10 @@ fn usable_policy<'a>(place: &Place, answer: &'a PolicyAnswer) -> Result<(Identit
         (PolicyFile::NotInstalled, _) => {
             deny(Reason::AppNotInstalled, format!("the App is not installed on {repository}"))
         }
+        (PolicyFile::Refused(why), _) => deny(
+            Reason::UnreadableTargetConfig,
+            format!("the policy file of {repository} cannot be read: {}", visible(why)),
+        ),
         (_, None) => deny(Reason::MissingTargetConfig, format!("there is no repository {repository}")),
         (PolicyFile::Absent, _) => deny(
             Reason::MissingTargetConfig,

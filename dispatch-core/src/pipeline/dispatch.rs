@@ -306,6 +306,9 @@ fn again(plan: Plan, dispatch: &Dispatch) -> Again {
         Reason::EventTooOld
         | Reason::EdgeRateExceeded
         | Reason::PullRequestSuperseded
+        | Reason::PullRequestNotOpen
+        | Reason::CommenterNotPermitted
+        | Reason::CommitNotConfirmed
         | Reason::EnvironmentStillHeld
         | Reason::EnvironmentNotHeld
         | Reason::EnvironmentNameTaken => Again::Denied { reason, message },

@@ -78,8 +78,10 @@ enum Answer {
     Commit(CommitOnBranch),
     PullRequestState(PullRequestNumber, Option<PullRequestState>),
     Permission(Login, Option<PermissionAnswer>),
-    TeamMember(TeamName, Login, bool),
+    TeamMember((TeamName, Login), bool),
     Check(CheckId, Option<Box<CheckedDispatch>>),
+    /// GitHub refuses to tell, and says why: a no.
+    Refused(Lookup, String),
 }
 
 impl Pipeline {
@@ -193,8 +195,9 @@ impl Pipeline {
                 Answer::Commit(answer) => known.commit_on_branch = Some(answer),
                 Answer::PullRequestState(number, answer) => _ = known.pull_request_states.insert(number, answer),
                 Answer::Permission(login, answer) => _ = known.permissions.insert(login, answer),
-                Answer::TeamMember(team, login, answer) => _ = known.team_members.insert((team, login), answer),
+                Answer::TeamMember(member, answer) => _ = known.team_members.insert(member, answer),
                 Answer::Check(id, answer) => _ = known.checks.insert(id, answer.map(|dispatch| *dispatch)),
+                Answer::Refused(lookup, why) => known.refuse(lookup, why),
             }
         }
         Ok(())
@@ -205,24 +208,33 @@ impl Pipeline {
         match question {
             Question::Policy(repository) => {
                 let id = (repository == event.repository.name).then_some(event.repository.id);
-                let answer = self.policy(&repository, id, now).await?;
+                let answer = match self.policy(&repository, id, now).await {
+                    // Of another repository it is an answer: consent that may not be read is none.
+                    Err(error @ GitHubError::Refused { .. }) if id.is_none() => {
+                        let why = final_refusal(error)?;
+                        PolicyAnswer { repository: None, file: PolicyFile::Refused(why) }
+                    }
+                    answer => answer?,
+                };
                 Ok(Answer::Policy(repository, answer))
             }
             Question::Commit(branch, sha) => {
                 let proven = self.github.commit_on_branch(&source(), &branch, &sha).await?;
                 Ok(Answer::Commit(if proven { CommitOnBranch::Proven } else { CommitOnBranch::NotProven }))
             }
-            Question::PullRequestState(number) => {
-                let state = told(self.github.pull_request(&source(), number).await)?;
-                Ok(Answer::PullRequestState(number, state.flatten()))
-            }
-            Question::Permission(login) => {
-                let permission = told(self.github.permission(&source(), &login).await)?;
-                Ok(Answer::Permission(login, permission.flatten()))
-            }
+            Question::PullRequestState(number) => Ok(match told(self.github.pull_request(&source(), number).await)? {
+                Ok(state) => Answer::PullRequestState(number, state),
+                Err(why) => Answer::Refused(Lookup::PullRequestState(number), why),
+            }),
+            Question::Permission(login) => Ok(match told(self.github.permission(&source(), &login).await)? {
+                Ok(permission) => Answer::Permission(login, permission),
+                Err(why) => Answer::Refused(Lookup::Permission(login), why),
+            }),
             Question::TeamMember(team, login) => {
-                let is_member = told(self.github.is_team_member(&source(), &team, &login).await)?;
-                Ok(Answer::TeamMember(team, login, is_member == Some(true)))
+                Ok(match told(self.github.is_team_member(&source(), &team, &login).await)? {
+                    Ok(is_member) => Answer::TeamMember((team, login), is_member),
+                    Err(why) => Answer::Refused(Lookup::TeamMember(team, login), why),
+                })
             }
             Question::Check(id, origin) => {
                 let dispatch = match origin {
@@ -428,12 +440,17 @@ fn origin(stored: Option<Option<Stored>>) -> Option<(CheckOrigin, CommitSha)> {
 }
 
 /// A refusal tells nothing, and nothing told is a no. What may be answered later is waited for.
-fn told<T>(answer: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(GitHubError::Refused { status, .. }) if status != 401 => Ok(None),
-        Err(GitHubError::NotInstalled(_)) => Ok(None),
-        Err(error) => Err(error),
+fn told<T>(answer: Result<T, GitHubError>) -> Result<Result<T, String>, GitHubError> {
+    answer.map_or_else(|error| final_refusal(error).map(Err), |answer| Ok(Ok(answer)))
+}
+
+/// Why GitHub will not tell, however often it is asked; else the error.
+fn final_refusal(error: GitHubError) -> Result<String, GitHubError> {
+    match error {
+        // 401 is about the App's own token or key, not about what was asked.
+        GitHubError::Refused { status: 401, .. } => Err(error),
+        GitHubError::Refused { .. } | GitHubError::NotInstalled(_) => Ok(error.to_string()),
+        error => Err(error),
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Pipeline, Shown};
 use crate::Timestamp;
-use crate::name::{CheckRunId, CommentId};
-use crate::notice::{About, Notice};
+use crate::name::{CheckRunId, CommentId, RepositoryId};
+use crate::notice::{About, Notice, Reaction};
 use crate::ports::NoticePort;
 use crate::ports::github::GitHubError;
 use crate::ports::store::{Commit, NewComments, Record, RecordKey, StoreError, Stored, Write};
@@ -19,9 +19,9 @@ const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const SENT_WITHIN: Duration = Duration::from_secs(15);
 /// How often what GitHub answered is stored while others change the same notice.
 const MAX_CONFLICTS: usize = 5;
-/// The most comments that are begun in one repository within a minute, so that whoever floods it with commands does not
-/// make this App flood it with answers.
-const NEW_COMMENTS_A_MINUTE: u32 = 20;
+/// The most comments that are begun in one repository within a minute, and the most refusals that are shown by a reaction: so
+/// that whoever floods it with commands does not make this App flood it with answers.
+const ANSWERS_A_MINUTE: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Pipeline {
@@ -56,13 +56,18 @@ impl Pipeline {
         }
         let called = match (&notice.about, notice.shown_as) {
             (About::Reaction { repository, comment, reaction }, _) => {
+                if *reaction == Reaction::Confused
+                    && let Some(until) = self.count_refusal(repository.id, now).await?
+                {
+                    let error = format!("{ANSWERS_A_MINUTE} refusals were shown in the repository within a minute");
+                    return self.put_notice_back(notice, version, until, error).await;
+                }
                 port.react(repository, *comment, *reaction).await.map(|()| None)
             }
             (_, Some(id)) => update(port, id, &notice).await.map(|()| Some(id)),
             (_, None) => {
                 if let Some(until) = self.begin_notice(&mut notice, version, now).await? {
-                    let error =
-                        format!("{NEW_COMMENTS_A_MINUTE} comments were begun in the repository within a minute");
+                    let error = format!("{ANSWERS_A_MINUTE} comments were begun in the repository within a minute");
                     return self.put_notice_back(notice, version, until, error).await;
                 }
                 version += 1;
@@ -111,7 +116,32 @@ impl Pipeline {
 
     /// Counts a comment for its repository; or the end of the minute in which there were enough.
     async fn count_comment(&self, notice: &Notice, now: Timestamp) -> Result<Result<Write, Timestamp>, StoreError> {
-        let repository = notice.repository().id;
+        self.count(notice.repository().id, |answers| &mut answers.count, now).await
+    }
+
+    /// Counts a refusal that is shown by a reaction. Answers with a time where it has to wait: there were too many.
+    async fn count_refusal(&self, repository: RepositoryId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut tries = 0;
+        loop {
+            let write = match self.count(repository, |answers| &mut answers.refusals, now).await? {
+                Ok(write) => write,
+                Err(until) => return Ok(Some(until)),
+            };
+            tries += 1;
+            match self.store.commit(Commit { writes: vec![write], facts: Vec::new() }).await {
+                Ok(()) => return Ok(None),
+                Err(StoreError::Conflict(_)) if tries < MAX_CONFLICTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn count(
+        &self,
+        repository: RepositoryId,
+        counter: impl Fn(&mut NewComments) -> &mut u32,
+        now: Timestamp,
+    ) -> Result<Result<Write, Timestamp>, StoreError> {
         let stored = self.store.load(&[RecordKey::NewComments(repository)]).await?.into_iter().next().flatten();
         let expected = stored.as_ref().map(|stored| stored.version);
         let known = match stored.map(|stored| stored.record) {
@@ -119,12 +149,12 @@ impl Pipeline {
             _ => None,
         };
         let within = known.filter(|known| now < later(known.since, MINUTE));
-        let NewComments { since, count } = within.unwrap_or(NewComments { since: now, count: 0 });
-        if count >= NEW_COMMENTS_A_MINUTE {
-            return Ok(Err(later(since, MINUTE)));
+        let mut answers = within.unwrap_or(NewComments { since: now, count: 0, refusals: 0 });
+        if *counter(&mut answers) >= ANSWERS_A_MINUTE {
+            return Ok(Err(later(answers.since, MINUTE)));
         }
-        let record = Record::NewComments(repository, NewComments { since, count: count + 1 });
-        Ok(Ok(Write { record, expected }))
+        *counter(&mut answers) += 1;
+        Ok(Ok(Write { record: Record::NewComments(repository, answers), expected }))
     }
 
     /// Stores that it is shown. Where the notice has changed meanwhile, what was shown may be old, and comes again.
@@ -146,7 +176,7 @@ impl Pipeline {
             let Some((newer, newest)) = self.stored_notice(&RecordKey::Notice(notice.key())).await? else { break };
             (notice, version) = (*newer, newest);
             (notice.shown_as, notice.creating, notice.attempts) = (id.or(notice.shown_as), None, 0);
-            notice.due = Some(later(now, Duration::from_secs(1)));
+            notice.due = notice.due.max(Some(later(now, Duration::from_secs(1))));
         }
         Err(conflict.map_or_else(|| StoreError::Unavailable("the notice is gone".to_owned()), StoreError::Conflict))
     }
@@ -177,13 +207,7 @@ impl Pipeline {
                 }
                 (notice.due, notice.attempts) = (None, 0);
                 self.commit_notice(&notice, version).await?;
-                let error = match &error {
-                    GitHubError::Refused { permission: Some(permission), .. } => {
-                        format!("{error} (GitHub wants the permission {permission})")
-                    }
-                    _ => error.to_string(),
-                };
-                Ok(Shown::GivenUp { error })
+                Ok(Shown::GivenUp { error: error.to_string() })
             }
         }
     }

@@ -87,7 +87,7 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
         for _ in 0..MAX_TRIES {
-            let mut claims = self.claims(&delivery, &plan, now).await?;
+            let mut claims = self.claims(&delivery, (&plan, &known), now).await?;
             if let Some((root, spent)) = claims.spent_by_others()
                 && known.root_spent.insert(root.clone(), spent) != Some(spent)
             {
@@ -109,9 +109,6 @@ impl Pipeline {
             claims.keep_budget(&mut plan, now);
             let environments = stage.writes(&delivery, &plan, &claims.dispatches, now);
             let about = PlanAbout::new(&delivery, &known);
-            for dispatch in &mut claims.dispatches {
-                dispatch.source.pull_request = about.pull_request();
-            }
 
             let Claims { dispatches, already_claimed, budget } = claims;
             let mut planned = delivery.clone();
@@ -150,9 +147,14 @@ impl Pipeline {
     }
 
     /// What a plan would claim, as it is stored now.
-    async fn claims(&self, delivery: &Delivery, plan: &Plan, now: Timestamp) -> Result<Claims, StoreError> {
+    async fn claims(
+        &self,
+        delivery: &Delivery,
+        (plan, known): (&Plan, &Known),
+        now: Timestamp,
+    ) -> Result<Claims, StoreError> {
         let Some(root) = plan.root() else { return Ok(Claims::default()) };
-        let wanted = dispatches(delivery, plan, now);
+        let wanted = dispatches(delivery, &PlanAbout::new(delivery, known), plan, now);
         let mut keys = vec![RecordKey::Root(root.clone())];
         keys.extend(wanted.iter().map(|dispatch| RecordKey::Dispatch(dispatch.key.clone())));
         let mut stored = self.store.load(&keys).await?.into_iter();
@@ -201,6 +203,7 @@ impl Pipeline {
         delivery.state = DeliveryState::Parked { reason, error: error.clone() };
         let body = FactBody::DeliveryParked { delivery: delivery.summary(), reason, error: error.clone() };
         let mut told = self.report_writes_for_parked(&delivery, reason, now).await?;
+        told.extend(self.parked_notices(&delivery, reason, &error, now).await?);
         // How its own run ended is told, however late.
         let (followed, facts) = self.follow_writes(&delivery, now).await?;
         told.extend(followed);
@@ -295,7 +298,7 @@ impl Claims {
 }
 
 /// One dispatch for each allowed target.
-fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch> {
+fn dispatches(delivery: &Delivery, about: &PlanAbout<'_>, plan: &Plan, now: Timestamp) -> Vec<Dispatch> {
     let event = delivery.event.identity();
     let dispatch = |decision: &Decision| Dispatch {
         key: DispatchKey { event: event.clone(), target: decision.target.clone() },
@@ -303,8 +306,8 @@ fn dispatches(delivery: &Delivery, plan: &Plan, now: Timestamp) -> Vec<Dispatch>
         source: DispatchSource {
             repository: delivery.event.repository.id,
             name: delivery.event.repository.name.clone(),
-            lane: lane(&delivery.event, &decision.target),
-            pull_request: None,
+            lane: lane(about.event, &decision.target),
+            pull_request: about.pull_request(),
         },
         decision: decision.clone(),
         decided_at: now,

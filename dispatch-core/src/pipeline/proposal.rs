@@ -81,7 +81,7 @@ impl Pipeline {
         let in_force = self.policy(&repository.name, Some(repository.id), now).await?;
         let path_in_force = match (&in_force.repository, &in_force.file) {
             (Some(Identity::Verified { id, .. }), _) if *id != repository.id => return Ok(None),
-            (_, PolicyFile::NotInstalled) => return Ok(None),
+            (_, PolicyFile::NotInstalled | PolicyFile::Refused(_)) => return Ok(None),
             (_, PolicyFile::Absent) => None,
             (_, PolicyFile::Found { path, .. } | PolicyFile::Invalid { path, .. }) => Some(*path),
         };

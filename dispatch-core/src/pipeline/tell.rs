@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Pipeline;
 use crate::Timestamp;
-use crate::decide::{Decision, Known, Plan};
+use crate::decide::{Decision, Known, Plan, PolicyFile};
 use crate::delivery::{Delivery, DeliveryKey};
 use crate::dispatch::{Dispatch, DispatchKey};
 use crate::event::{Command, Event, EventKind};
@@ -12,7 +12,7 @@ use crate::name::{CheckId, CommitSha, PullRequestNumber};
 use crate::notice::{
     About, Check, CheckOrigin, Comment, CommentAbout, CommentKey, CommentPart, Notice, NoticeKey, Reaction,
 };
-use crate::policy::Channel;
+use crate::policy::{Channel, Source};
 use crate::ports::github::RepositoryRef;
 use crate::ports::store::{Record, RecordKey, StoreError, Stored, Write};
 use crate::reason::Reason;
@@ -60,13 +60,81 @@ impl Pipeline {
         room: usize,
         now: Timestamp,
     ) -> Result<Vec<Write>, StoreError> {
-        let wanted = wanted(about, plan, dispatches, now);
+        let mut writes = self.written(wanted(about, plan, dispatches, now), now).await?;
+        writes.extend(self.shown_again(about.delivered, now).await?);
+        writes.truncate(room);
+        Ok(writes)
+    }
+
+    /// What is told where nothing can be decided: whoever gave a command learns why nothing comes of it. Whether it is a
+    /// command is known by the policy file that was read last.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(super) async fn parked_notices(
+        &self,
+        delivery: &Delivery,
+        reason: Option<Reason>,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, StoreError> {
+        let known = Known::default();
+        let about = PlanAbout::new(delivery, &known);
+        let Some(command) = about.command().filter(|command| self.is_known(&delivery.event, command)) else {
+            return Ok(Vec::new());
+        };
+        let text = comment::of_refusal(command, reason, error, None);
+        let part = CommentPart { dispatch: None, at: about.at(now), text };
+        let refusals = BTreeMap::from([(format!("{:020}", command.comment.0), part)]);
+        self.written(answers(&about, command, Some(Reaction::Confused), refusals, now).collect(), now).await
+    }
+
+    /// Whether the policy file of the event's repository named the command when it was read last.
+    fn is_known(&self, event: &Event, command: &Command) -> bool {
+        let remembered = self.policies.recall(&event.repository.name);
+        let Some(PolicyFile::Found { policy, .. }) = remembered.as_ref().map(|policy| &policy.answer.file) else {
+            return false;
+        };
+        policy
+            .outbound()
+            .iter()
+            .any(|rule| matches!(&rule.source, Source::Command(source) if source.command == command.name))
+    }
+
+    /// A check that somebody wants again is shown again as it is: GitHub takes its suite for unfinished until then
+    /// ("Rerequest a check run").
+    async fn shown_again(&self, delivered: &Event, now: Timestamp) -> Result<Option<Write>, StoreError> {
+        let EventKind::CheckRerequest(check) = &delivered.kind else { return Ok(None) };
+        let key = RecordKey::Notice(NoticeKey::Check(check.external_id.clone()));
+        let stored = self.store.load(&[key]).await?.into_iter().next().flatten();
+        let Some(Stored { record: Record::Notice(mut notice), version }) = stored else { return Ok(None) };
+        if notice.repository().id != delivered.repository.id {
+            return Ok(None);
+        }
+        notice.change(now);
+        Ok(Some(Write { record: Record::Notice(notice), expected: Some(version) }))
+    }
+
+    async fn written(&self, wanted: Vec<About>, now: Timestamp) -> Result<Vec<Write>, StoreError> {
         let keys: Vec<_> =
             wanted.iter().map(|about| RecordKey::Notice(Notice::new(about.clone(), now).key())).collect();
         let stored = if keys.is_empty() { Vec::new() } else { self.store.load(&keys).await? };
-        let writes = wanted.into_iter().zip(stored).filter_map(|(about, stored)| written(about, stored, now));
-        Ok(writes.take(room).collect())
+        Ok(wanted.into_iter().zip(stored).filter_map(|(about, stored)| written(about, stored, now)).collect())
     }
+}
+
+/// The reaction to a command, and why it was refused.
+fn answers(
+    about: &PlanAbout<'_>,
+    command: &Command,
+    reaction: Option<Reaction>,
+    refusals: BTreeMap<String, CommentPart>,
+    now: Timestamp,
+) -> impl Iterator<Item = About> {
+    let (repository, comment) = (about.repository(), command.comment);
+    let on = now.to_string().chars().take(10).collect();
+    let refused = about.comment(CommentAbout::Refusals { to: command.commenter.id, on }, bounded(refusals));
+    reaction.map(|reaction| About::Reaction { repository, comment, reaction }).into_iter().chain(refused)
 }
 
 /// The notices that may tell of a dispatch.
@@ -127,7 +195,7 @@ fn written(about: About, stored: Option<Stored>, now: Timestamp) -> Option<Write
 /// What a plan is about, for those who are told of it.
 pub(super) struct PlanAbout<'a> {
     /// What was decided about: of a check that is wanted again, its own event.
-    event: &'a Event,
+    pub(super) event: &'a Event,
     /// The delivery of what was decided about.
     origin: &'a DeliveryKey,
     /// The delivery's own event.
@@ -199,7 +267,7 @@ impl<'a> PlanAbout<'a> {
 /// What a plan tells: each notice once, what matters most first.
 fn wanted(about: &PlanAbout<'_>, plan: &Plan, dispatches: &[Dispatch], now: Timestamp) -> Vec<About> {
     let new = |decision: &Decision| dispatches.iter().find(|dispatch| dispatch.key.target == decision.target);
-    let counted = || plan.decisions.iter().filter(|decision| decision.reason() != Some(Reason::DuplicateTarget));
+    let counted = || plan.decisions.iter().filter(|decision| is_told(about.delivered, decision));
     let at = about.at(now);
 
     let mut refusals = BTreeMap::new();
@@ -237,10 +305,7 @@ fn wanted(about: &PlanAbout<'_>, plan: &Plan, dispatches: &[Dispatch], now: Time
             (None, false) => Some(Reaction::Confused),
             (None, true) => None,
         };
-        let (repository, comment) = (about.repository(), command.comment);
-        wanted.extend(reaction.map(|reaction| About::Reaction { repository, comment, reaction }));
-        let on = now.to_string().chars().take(10).collect();
-        wanted.extend(about.comment(CommentAbout::Refusals { to: command.commenter.id, on }, bounded(refusals)));
+        wanted.extend(answers(about, command, reaction, refusals, now));
     }
     wanted.extend(about.comment(CommentAbout::Results, bounded(results)));
 
@@ -251,6 +316,15 @@ fn wanted(about: &PlanAbout<'_>, plan: &Plan, dispatches: &[Dispatch], now: Time
         seen.insert(check.id.clone()).then(|| About::Check(Box::new(check)))
     }));
     wanted
+}
+
+/// Whether anybody wants to know. Most pull requests that close never had an environment.
+fn is_told(delivered: &Event, decision: &Decision) -> bool {
+    match decision.reason() {
+        Some(Reason::DuplicateTarget) => false,
+        Some(Reason::EnvironmentNotHeld) => !matches!(&delivered.kind, EventKind::PullRequest(_)),
+        _ => true,
+    }
 }
 
 fn bounded(parts: BTreeMap<String, CommentPart>) -> BTreeMap<String, CommentPart> {

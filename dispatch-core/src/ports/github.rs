@@ -195,7 +195,7 @@ pub enum GitHubError {
         message: String,
     },
     /// No, and asking again will not help. Nothing was done.
-    #[error("GitHub refused ({status}): {message}")]
+    #[error("GitHub refused ({status}): {message}{}", wanted(permission.as_deref()))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -213,6 +213,11 @@ pub enum GitHubError {
     /// A write was sent, and its answer is missing or says nothing: it may have been done.
     #[error("GitHub may or may not have done it: {0}")]
     InDoubt(String),
+}
+
+/// The permission that is missing, as the end of a sentence.
+fn wanted(permission: Option<&str>) -> String {
+    permission.map(|permission| format!(" (GitHub wants the permission {permission})")).unwrap_or_default()
 }
 
 /// When a rate limit ends, as GitHub told it ("Rate limits for the REST API").

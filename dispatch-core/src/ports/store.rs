@@ -199,13 +199,16 @@ pub struct RunRecord {
     pub at: Timestamp,
 }
 
-/// How many comments were begun in a repository within a minute.
+/// How many comments were begun in a repository within a minute, and how many refusals were shown otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewComments {
     /// When the minute began.
     pub since: Timestamp,
     /// How many, since then.
     pub count: u32,
+    /// How many commands were refused by a reaction, since then.
+    #[serde(default)]
+    pub refusals: u32,
 }
 
 /// What the events of a chain have spent of their root's budget.

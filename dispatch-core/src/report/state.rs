@@ -7,7 +7,7 @@ use crate::environment::EnvironmentUse;
 use crate::event::Conclusion;
 use crate::notice::{CheckConclusion, CheckStatus};
 use crate::policy::EnvironmentAction;
-use crate::reason::Reason;
+use crate::reason::{Reason, Side};
 
 use super::FailureKind;
 
@@ -152,7 +152,7 @@ impl State {
         let conclusion = if superseded { limited(CheckConclusion::Cancelled, required) } else { not_done(required) };
         let (title, text) = if superseded {
             (reason.sentence(), sentence(message))
-        } else if open || reason == Reason::EventTooOld {
+        } else if open || reason.side() == Side::Source {
             (reason.sentence(), format!("{}\n\nWhat to do: {}.", sentence(message), reason.help()))
         } else {
             ("not started", FailureKind::Refused.hidden().to_owned())

@@ -18,7 +18,7 @@ use crate::house::{House, api, web};
 const CREATE_CHECK: &str = "/repos/*/*/check-runs";
 
 /// `api` wants previews of pull requests and a command, `web` agrees to both.
-fn previews(listener: &str) -> House {
+pub(crate) fn previews(listener: &str) -> House {
     let house = House::new();
     let outbound = "\
 outbound:
@@ -52,10 +52,10 @@ inbound:
     house
 }
 
-const LISTENER: &str = "on: {repository_dispatch: {types: [preview, deploy]}}\njobs: {}\n";
+pub(crate) const LISTENER: &str = "on: {repository_dispatch: {types: [preview, deploy]}}\njobs: {}\n";
 
 /// Every check run, as `name: status conclusion: title`.
-fn checks(house: &House) -> Vec<String> {
+pub(crate) fn checks(house: &House) -> Vec<String> {
     let world = house.world();
     let shown = world.check_runs().map(|check| {
         let (status, title) = (&check.status, check.title.as_deref().unwrap_or_default());
@@ -65,24 +65,24 @@ fn checks(house: &House) -> Vec<String> {
     shown.collect()
 }
 
-fn summary(house: &House) -> String {
+pub(crate) fn summary(house: &House) -> String {
     house.world().check_runs().last().unwrap().summary.clone().unwrap()
 }
 
 /// The comments of the App.
-fn comments(house: &House) -> Vec<Comment> {
+pub(crate) fn comments(house: &House) -> Vec<Comment> {
     let world = house.world();
     let state = world.repositories().find(|state| state.name == api()).unwrap();
     state.comments.values().filter(|comment| comment.author.ends_with("[bot]")).cloned().collect()
 }
 
-fn reactions(house: &House, comment: u64) -> Vec<String> {
+pub(crate) fn reactions(house: &House, comment: u64) -> Vec<String> {
     let world = house.world();
     world.known_comment(&api(), comment).unwrap().reactions.iter().map(|it| it.content.clone()).collect()
 }
 
 /// Lets everything happen that happens without waiting: webhooks, plans, calls, and what is shown of them.
-fn settle(house: &House) {
+pub(crate) fn settle(house: &House) {
     house.deliver();
     house.work();
     house.show();
@@ -361,6 +361,8 @@ fn who_may_not_give_a_command_is_told_why_in_one_comment_a_day_and_bots_are_told
     let second = house.world().comment(&api(), number, "mallory", "/deploy").unwrap();
     settle(&house);
     let by_bot = house.world().comment(&api(), number, "other[bot]", "/deploy").unwrap();
+    settle(&house);
+    house.advance(Notice::GATHERS_REFUSALS);
     settle(&house);
     for comment in [first, second] {
         assert_eq!(reactions(&house, comment), ["confused"], "{}", house.story());

@@ -247,12 +247,12 @@ fn a_read_that_github_refuses_stops_nothing_but_the_check() {
 }
 
 #[test]
-fn a_repository_that_cannot_be_shown_leaves_the_file_s_own_problems() {
+fn what_leads_to_a_repository_that_cannot_be_shown_would_not_be_allowed() {
     let house = House::settled();
     open(&house, "dispatching.yml", BETTER, Role::Write);
     house.order("GET", "/repos/octo-org/web/contents/dispatching.yml", FaultKind::status(451));
     work(&house);
-    assert_eq!(check(&house).unwrap().title, "no problems");
+    assert_eq!(check(&house).unwrap().title, "no problems; 0 of 2 edges would be allowed");
 }
 
 #[test]

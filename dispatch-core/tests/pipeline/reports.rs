@@ -13,7 +13,7 @@ use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_core::ports::store::{Commit, Queue, Record, StoreError, StorePort, Stored};
 use dispatch_core::reason::Reason;
 use dispatch_core::report::Report;
-use dispatch_core::testing::world::{Fault, FaultKind, Issue, RunSpec};
+use dispatch_core::testing::world::{Fault, FaultKind, Issue, Role, RunSpec};
 use dispatch_core::testing::{Rehearsal, WorldGitHub};
 use futures_util::FutureExt;
 
@@ -141,6 +141,27 @@ fn the_first_failure_opens_an_issue_in_the_source_repository() {
     assert!(reporting.body().contains("- What went wrong: `No ref found for: release`"), "{}", reporting.body());
     assert_eq!(reporting.calls(), ["find", "create"]);
     assert!(reporting.tell().is_empty());
+}
+
+#[test]
+fn a_dispatch_that_is_done_again_from_its_check_closes_the_issue_about_its_failure() {
+    let reporting = Reporting::new();
+    let house = &reporting.house;
+    house.order("POST", DISPATCHES, FaultKind::status(422));
+    house.run();
+    reporting.tell();
+    assert!(reporting.issue().open, "{}", house.story());
+    house.advance(MINUTE);
+    house.show();
+    let check = house.world().check_runs().last().unwrap().id;
+    house.world().set_permission(&api(), "alice", Role::Write).unwrap();
+    house.world().rerequest_check(&api(), check, "alice").unwrap();
+    house.deliver();
+    house.work();
+    assert_eq!(house.started(), ["octo-org/web cd.yml"], "{}", house.story());
+    house.advance(MINUTE);
+    reporting.tell();
+    assert!(!reporting.issue().open);
 }
 
 #[test]
