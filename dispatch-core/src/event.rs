@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::environment::EnvironmentKey;
 use crate::name::{
-    Branch, CheckId, CheckRunId, CommandName, CommentId, CommitSha, InstallationId, Login, PullRequestNumber,
-    Repository, RepositoryId, RunId, UserId, WorkflowFile,
+    ArgumentWord, Branch, CheckId, CheckRunId, CommandName, CommentId, CommitSha, InstallationId, Login,
+    PullRequestNumber, Repository, RepositoryId, RunId, UserId, WorkflowFile,
 };
 
 /// Something that happened in one repository.
@@ -366,8 +366,32 @@ pub enum CommandArgument {
     None,
     /// One commit, in full: the one that the command is about.
     Commit(CommitSha),
+    /// A word, which is not a full commit: for rules that name an argument.
+    Word(ArgumentWord),
+    /// Such a word, and behind it the commit that the command is about.
+    WordAndCommit(ArgumentWord, CommitSha),
     /// Something else. It is not kept: no rule can take it.
     Other,
+}
+
+impl CommandArgument {
+    /// The word, where there is one.
+    #[must_use]
+    pub fn word(&self) -> Option<&ArgumentWord> {
+        match self {
+            Self::Word(word) | Self::WordAndCommit(word, _) => Some(word),
+            Self::None | Self::Commit(_) | Self::Other => None,
+        }
+    }
+
+    /// The commit that the command is about, where one was given.
+    #[must_use]
+    pub fn commit(&self) -> Option<&CommitSha> {
+        match self {
+            Self::Commit(commit) | Self::WordAndCommit(_, commit) => Some(commit),
+            Self::None | Self::Word(_) | Self::Other => None,
+        }
+    }
 }
 
 /// Who wrote a comment.

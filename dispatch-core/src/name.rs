@@ -171,7 +171,7 @@ id!(
 );
 
 mod words;
-pub use self::words::{CheckId, CommandName, EnvironmentName, EventType, TeamName};
+pub use self::words::{ArgumentWord, CheckId, CommandName, EnvironmentName, EventType, TeamName};
 
 /// `owner/name`. Compares without case, as GitHub does (REST API description: "not case sensitive"), prints as written.
 #[derive(Clone)]

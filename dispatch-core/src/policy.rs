@@ -190,6 +190,7 @@ impl Source {
             }
             PrAction => matches!(self, Self::PullRequest(_)),
             CommentId => matches!(self, Self::Command(_)),
+            CommandArgument => matches!(self, Self::Command(source) if source.argument.is_some()),
             EnvName | EnvBase | EnvDeploy | EnvUrl => environment && !matches!(self, Self::WorkflowRun(_)),
         }
     }
@@ -213,6 +214,9 @@ pub struct PullRequestSource {
 pub struct CommandSource {
     /// The command.
     pub command: CommandName,
+    /// What the word behind the command must be. None: there must be none. Only the source's own rule can say it; the
+    /// target accepts the value where it is sent.
+    pub argument: Option<Accept>,
     /// Who may give it. None: who may write to the repository.
     pub permission: Option<CommandPermission>,
     /// The branches that the pull request may want to change. None: any.

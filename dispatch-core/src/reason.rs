@@ -108,8 +108,8 @@ reasons! {
         "it is not certain that the command is about the newest commit",
         "give the command again with the full commit behind it, such as `/deploy 3484a3fb816e0859fd6e1cea078d76385ff50625`";
     ArgumentNotAccepted = "argument_not_accepted", Source,
-        "the command takes nothing behind it but a full commit",
-        "give the command alone, or with the 40 hexadecimal digits of the newest commit";
+        "what stands behind the command is not what it takes",
+        "give the command as its rule names it: alone, or with the word that it takes; a full commit may stand behind it";
     PullRequestNotOpen = "pull_request_not_open", Source,
         "the pull request is not open",
         "open it again, or wait for nothing: what belonged to it is cleaned up by its closing";

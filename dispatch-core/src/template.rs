@@ -79,6 +79,8 @@ variables! {
     PrDraft = "pr.draft";
     /// `sender.login`: whose doing the event is. A stranger can choose it.
     SenderLogin = "sender.login";
+    /// `command.argument`: the word behind the command. Who may give the command chooses it.
+    CommandArgument = "command.argument";
     /// `comment.id`: the comment that is the command.
     CommentId = "comment.id";
     /// `env.name`: the environment's name.
@@ -102,7 +104,10 @@ impl Variable {
     /// harmless characters.
     #[must_use]
     pub fn chosen_by_stranger(self) -> bool {
-        matches!(self, Self::SourceHeadBranch | Self::PrHeadBranch | Self::SenderLogin | Self::EnvDeploy)
+        matches!(
+            self,
+            Self::SourceHeadBranch | Self::PrHeadBranch | Self::SenderLogin | Self::CommandArgument | Self::EnvDeploy
+        )
     }
 
     /// A value of this variable as JSON: a number or a boolean where it is one for every event, else a string.
@@ -413,9 +418,15 @@ mod tests {
     }
 
     #[test]
-    fn branches_and_logins_are_chosen_by_strangers() {
+    fn branches_logins_and_words_of_commands_are_chosen_by_strangers() {
         let chosen: Vec<_> = Variable::ALL.iter().filter(|variable| variable.chosen_by_stranger()).collect();
-        let expected = [Variable::SourceHeadBranch, Variable::PrHeadBranch, Variable::SenderLogin, Variable::EnvDeploy];
+        let expected = [
+            Variable::SourceHeadBranch,
+            Variable::PrHeadBranch,
+            Variable::SenderLogin,
+            Variable::CommandArgument,
+            Variable::EnvDeploy,
+        ];
         assert_eq!(chosen, expected.iter().collect::<Vec<_>>());
         assert!(Template::parse("x-{{ source.head_branch }}").unwrap().chosen_by_stranger());
         assert!(!Template::parse("source.head_branch").unwrap().chosen_by_stranger());

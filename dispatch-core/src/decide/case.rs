@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::Admitted;
 use crate::chain::Place;
 use crate::environment::EnvironmentUse;
-use crate::event::{Command, CommandArgument, Event, Head, PullRequest, PullRequestState, WorkflowRun};
+use crate::event::{Command, Event, Head, PullRequest, PullRequestState, WorkflowRun};
 use crate::guardrail::Guardrails;
 use crate::name::{CommitSha, EventType, Repository, TeamName, WorkflowFile};
 use crate::policy::{Source, Start};
@@ -59,10 +59,7 @@ impl GivenCommand<'_> {
 
     /// The commit that was given with the command.
     pub(super) fn commit(&self) -> Option<&CommitSha> {
-        match &self.command.argument {
-            CommandArgument::Commit(sha) => Some(sha),
-            CommandArgument::None | CommandArgument::Other => None,
-        }
+        self.command.argument.commit()
     }
 }
 
@@ -165,6 +162,10 @@ impl<'a> Case<'a> {
             },
             Variable::CommentId => match &self.cause {
                 Cause::Command(given) => Some(given.command.comment.to_string()),
+                Cause::Run { .. } | Cause::PullRequest { .. } => None,
+            },
+            Variable::CommandArgument => match &self.cause {
+                Cause::Command(given) => given.command.argument.word().map(ToString::to_string),
                 Cause::Run { .. } | Cause::PullRequest { .. } => None,
             },
             Variable::EnvName => environment.map(|environment| environment.key.name.to_string()),

@@ -7,7 +7,7 @@ use super::case::{Cause, GivenCommand};
 use super::known::{Known, Lookup, Missing};
 use super::plan::Skipped;
 use crate::diagnostic::nearest;
-use crate::event::{Command, CommandArgument, Commenter, Event};
+use crate::event::{Command, Commenter, Event};
 use crate::name::CommandName;
 use crate::policy::{CommandPermission, Policy, Source};
 use crate::ports::pull_requests::PermissionLevel;
@@ -36,10 +36,6 @@ pub(super) fn resolve<'a>(
     if !by.person {
         let message = format!("only people give commands, and {} is none, or used an App", quote(&by.login));
         return Err(refuse(Reason::CommenterNotPermitted, message, false));
-    }
-    if command.argument == CommandArgument::Other {
-        let message = format!("{} takes nothing behind it but a full commit", quote(&command.name));
-        return Err(refuse(Reason::ArgumentNotAccepted, message, true));
     }
 
     let mut missing = Missing::default();

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Cause, GivenCommand, conclusion_words};
 use crate::environment::EnvironmentDescription;
-use crate::event::{Conclusion, Head, PullRequest, PullRequestAction, PullRequestState, WorkflowRun};
+use crate::event::{CommandArgument, Conclusion, Head, PullRequest, PullRequestAction, PullRequestState, WorkflowRun};
 use crate::pattern::PatternSet;
 use crate::policy::{CommandPermission, CommandSource, PullRequestSource, Source, WorkflowRunSource};
 use crate::ports::pull_requests::PermissionLevel;
@@ -33,6 +33,7 @@ pub(super) enum Filter {
     Branch,
     Conclusion,
     Draft,
+    Argument,
     Permission,
     Commit,
     Superseded,
@@ -48,6 +49,7 @@ impl Filter {
             Self::Branch => Reason::SourceBranchNotMatched,
             Self::Conclusion => Reason::SourceConclusionNotAllowed,
             Self::Draft => Reason::SourceDraftNotMatched,
+            Self::Argument => Reason::ArgumentNotAccepted,
             Self::Permission => Reason::CommenterNotPermitted,
             Self::Commit => Reason::CommitNotConfirmed,
             Self::Superseded => Reason::PullRequestSuperseded,
@@ -104,6 +106,7 @@ pub(super) fn misfit(
         (Cause::Command(given), Source::Command(rule)) => {
             let CommandSource { base, draft, forks, .. } = rule;
             pull_request_misfit(given.now, base.as_ref(), *draft, *forks, subject, name)
+                .or_else(|| outbound.is_none().then(|| not_taken(given, rule)).flatten())
                 .or_else(|| not_permitted(given, rule, name))
                 .or_else(|| not_confirmed(given, rule))
         }
@@ -205,6 +208,24 @@ fn superseded(pull_request: &PullRequest, record: Option<&PullRequestRecord>, ru
         let message = format!("the pull request was {} at {}, after this", quote(latest.action), latest.at);
         (Filter::Superseded, message)
     })
+}
+
+/// What stands behind the command must be what the source's own rule names, and nothing where it names nothing.
+fn not_taken(given: &GivenCommand<'_>, rule: &CommandSource) -> Misfit {
+    let command = quote(&given.command.name);
+    let argument = &given.command.argument;
+    let message = match (&rule.argument, argument.word()) {
+        (None, None) if *argument != CommandArgument::Other => return None,
+        (None, _) => format!("{command} takes nothing behind it but a full commit"),
+        (Some(accept), Some(word)) => {
+            let wanted = accept.refuses(word.as_str())?;
+            format!("the word behind {command} must be {wanted}, and it is {}", quote(word))
+        }
+        (Some(_), None) => {
+            format!("{command} wants one word behind it, and takes nothing else but a full commit behind that")
+        }
+    };
+    Some((Filter::Argument, message))
 }
 
 fn not_permitted(given: &GivenCommand<'_>, rule: &CommandSource, name: &str) -> Misfit {

@@ -14,6 +14,11 @@ checked_text!(
 );
 
 checked_text!(
+    /// A word behind a command in a comment. Nothing in it means anything to a shell.
+    ArgumentWord, valid_argument, "a word behind a command: 1 to 100 of A-Z a-z 0-9 . _ / @ + # = , - that do not start with `-`"
+);
+
+checked_text!(
     /// The name of a `repository_dispatch` event. GitHub takes any text of 1 to 100 characters ("Create a repository
     /// dispatch event"); the ones that can be written here need no quoting anywhere.
     EventType, valid_event_type, "the name of an event: 1 to 100 of A-Z, a-z, 0-9, `.`, `_`, `:`, `/` and `-`"
@@ -97,6 +102,10 @@ fn valid_command(text: &str) -> bool {
             && name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
     })
+}
+
+fn valid_argument(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && crate::policy::is_harmless(text)
 }
 
 fn valid_event_type(text: &str) -> bool {

@@ -46,6 +46,7 @@ written! {
         workflow: Text,
         pull_request: List<Text>,
         command: Text,
+        argument: Accept,
         conclusions: List<Text>,
         branches: List<Text>,
         events: List<Text>,

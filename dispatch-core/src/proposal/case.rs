@@ -18,12 +18,13 @@ use crate::event::{
     PullRequestAction, PullRequestState, WorkflowRun,
 };
 use crate::name::{
-    Branch, CommentId, CommitSha, InstallationId, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName,
-    UserId,
+    ArgumentWord, Branch, CommentId, CommitSha, InstallationId, Login, PullRequestNumber, Repository, RepositoryId,
+    RunId, TeamName, UserId,
 };
 use crate::pattern::PatternSet;
 use crate::policy::{
-    CommandPermission, CommandSource, EnvironmentAction, PullRequestSource, Source, WorkflowRunSource,
+    Accept, CommandPermission, CommandSource, EnvironmentAction, PullRequestSource, Source, ValuePattern,
+    WorkflowRunSource,
 };
 use crate::ports::github::RepositoryRef;
 use crate::ports::pull_requests::{PermissionAnswer, PermissionLevel};
@@ -71,12 +72,34 @@ impl Case {
         let repository = if is_own { own.clone() } else { elsewhere(own, other, known) };
         let PullRequestState { head_sha, updated_at, .. } = proposal.pull_request;
         let setting = Setting { repository, is_own, head_sha, at: *updated_at };
+        let theirs = known.policies.get(other).filter(|_| !is_own).map(|answer| &answer.file);
         match source {
             Source::WorkflowRun(source) => setting.runs(source),
             Source::PullRequest(source) => setting.pull_requests(source),
-            Source::Command(source) => setting.commands(source),
+            Source::Command(source) => setting.commands(source, argument(source, theirs)),
         }
     }
+}
+
+/// What the word behind a command must be, by the rule of the side where it is given.
+fn argument<'a>(source: &'a CommandSource, theirs: Option<&'a PolicyFile>) -> Option<&'a Accept> {
+    let Some(PolicyFile::Found { policy, .. }) = theirs else { return source.argument.as_ref() };
+    policy.outbound().iter().find_map(|rule| match &rule.source {
+        Source::Command(given) if given.command == source.command => given.argument.as_ref(),
+        _ => None,
+    })
+}
+
+/// A word that is accepted, where one is found without searching.
+fn word(accept: &Accept) -> Option<ArgumentWord> {
+    let word = match (&accept.one_of, &accept.pattern) {
+        (Some(words), _) => words.first()?.clone(),
+        (None, Some(ValuePattern::Number)) => "1".to_owned(),
+        (None, Some(ValuePattern::Sha)) => "3484a3f".to_owned(),
+        (None, Some(ValuePattern::Glob(pattern))) => pattern.as_str().replace("**", "x").replace(['*', '?'], "x"),
+        (None, _) => "main".to_owned(),
+    };
+    word.parse().ok()
 }
 
 /// A repository of which only the name, the id and whether it is private are known.
@@ -142,12 +165,17 @@ impl Setting<'_> {
         cases
     }
 
-    fn commands(&self, source: &CommandSource) -> Vec<Case> {
+    fn commands(&self, source: &CommandSource, argument: Option<&Accept>) -> Vec<Case> {
         let (level, who) = match &source.permission {
             None | Some(CommandPermission::Write) => (PermissionLevel::Write, "somebody who may write"),
             Some(CommandPermission::Admin) => (PermissionLevel::Admin, "an administrator"),
             Some(CommandPermission::Author) => (PermissionLevel::Read, "the author"),
             Some(CommandPermission::Team(_)) => (PermissionLevel::Write, "a member of the team"),
+        };
+        let commit = self.head_sha.clone();
+        let argument = match argument.and_then(word) {
+            Some(word) => CommandArgument::WordAndCommit(word, commit),
+            None => CommandArgument::Commit(commit),
         };
         let case = |base: Branch| {
             let now = self.pull_request(base.clone(), true, source.draft)?;
@@ -155,7 +183,7 @@ impl Setting<'_> {
                 comment: CommentId(1),
                 pull_request: NUMBER,
                 name: source.command.clone(),
-                argument: CommandArgument::Commit(self.head_sha.clone()),
+                argument: argument.clone(),
                 commenter: Commenter { id: SOMEBODY.0, login: SOMEBODY.1.parse().ok()?, person: true },
                 created_at: self.at,
             });

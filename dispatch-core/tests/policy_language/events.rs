@@ -42,6 +42,10 @@ fn a_source_is_one_of_three_kinds() {
     assert_eq!(command.command.as_str(), "/test-deploy");
     assert_eq!(command.permission, Some(CommandPermission::Team("acme/release-managers".parse().unwrap())));
     assert_eq!((command.base, command.draft, command.forks), (None, None, true));
+    let Source::Command(command) = source("command: /deploy, argument: { one_of: [eu, us] }") else {
+        panic!("not about a command");
+    };
+    assert_eq!(command.argument.unwrap().refuses("asia").unwrap(), "one of `eu`, `us`");
     for (word, expected) in [
         ("write", CommandPermission::Write),
         ("admin", CommandPermission::Admin),
@@ -102,6 +106,11 @@ fn sources_and_targets_are_refused_at_the_exact_place() {
         ("filters of pull requests", outbound("workflow: ci.yml, base: [main], draft: true", "event: x")),
         ("permission without command", outbound("pull_request: [opened], permission: write", "event: x")),
         ("permission for a run", inbound("workflow: ci.yml, permission: write", "event: x")),
+        ("an argument without command", outbound("pull_request: [opened], argument: {}", "event: x")),
+        ("an argument on the target's side", inbound("command: /x, argument: {}", "event: x")),
+        ("an argument that is a list", outbound("command: /x, argument: [eu]", "event: x")),
+        ("an argument that is a word", outbound("command: /x, argument: number", "event: x")),
+        ("a misspelt argument", outbound("command: /x, argument: { oneof: [eu] }", "event: x")),
         ("a misplaced filter that is wrong too", outbound("workflow: ci.yml, base: ['!x']", "event: x")),
         ("an unknown permission", outbound("command: /x, permission: maintain", "event: x")),
         ("a misspelt permission", outbound("command: /x, permission: wirte", "event: x")),
@@ -167,6 +176,11 @@ fn sources_and_targets_are_refused_at_the_exact_place() {
     filters of pull requests: misplaced_key 2:32 base; misplaced_key 2:46 draft
     permission without command: misplaced_key 2:38 permission
     permission for a run: misplaced_key 2:49 permission
+    an argument without command: misplaced_key 2:38 argument
+    an argument on the target's side: unknown_key 2:44 argument
+    an argument that is a list: wrong_type 2:37 [eu]
+    an argument that is a word: wrong_type 2:37 number
+    a misspelt argument: unknown_key 2:39 oneof
     a misplaced filter that is wrong too: misplaced_key 2:32 base; invalid_pattern 2:39 '!x'
     an unknown permission: invalid_permission 2:39 maintain
     a misspelt permission: invalid_permission 2:39 wirte

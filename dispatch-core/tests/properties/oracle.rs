@@ -40,8 +40,9 @@ pub fn targets(world: &World) -> Option<Vec<Option<Sent>>> {
         EventKind::Command(command) => pull_requests::is_given(world, command),
         _ => false,
     };
+    let rules = world.outbound().iter().filter(|rule| pull_requests::takes_the_argument(world, &rule.source));
     let entries: Vec<(&OutboundRule, &Target)> =
-        world.outbound().iter().flat_map(|rule| rule.targets.iter().map(move |target| (rule, target))).collect();
+        rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target))).collect();
     let entries: Vec<_> = entries
         .into_iter()
         .filter(|(_, target)| environments::is_swept(world, target) != Some(false))

@@ -52,10 +52,10 @@ pub(super) fn details(service: &Service, event: &Event) -> (Details, Option<Link
         }
         EventKind::Command(command) => {
             details.push(("command", command.name.to_string()));
-            match &command.argument {
-                CommandArgument::None => {}
-                CommandArgument::Commit(sha) => details.push(("commit", sha.to_string())),
-                CommandArgument::Other => details.push(("behind it", "something that no command takes".to_owned())),
+            details.extend(command.argument.word().map(|word| ("with", word.to_string())));
+            details.extend(command.argument.commit().map(|commit| ("commit", commit.to_string())));
+            if command.argument == CommandArgument::Other {
+                details.push(("behind it", "something that no command takes".to_owned()));
             }
             details.push(("pull request", command.pull_request.to_string()));
             let commenter = &command.commenter;

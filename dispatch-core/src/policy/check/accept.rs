@@ -48,7 +48,7 @@ impl Checker<'_> {
         accepted
     }
 
-    fn accept(&mut self, at: &At<raw::Accept>) -> Option<Accept> {
+    pub(super) fn accept(&mut self, at: &At<raw::Accept>) -> Option<Accept> {
         if let Some(Content::Text { text, .. }) = self.node(at.node).map(|node| &node.content) {
             let text = quoted(text);
             let message = format!("expected a mapping, got the text {text}");

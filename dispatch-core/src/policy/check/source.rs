@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::gate::NodeId;
-use super::super::raw::{Flag, InboundSource, List, Number, OutboundSource, TextOrList};
+use super::super::raw::{self, Flag, InboundSource, List, Number, OutboundSource, TextOrList};
 use super::super::{CommandPermission, CommandSource, PullRequestSource, Reruns, Source, WorkflowRunSource};
 use super::{At, Checker, Diagnostic, Text, nearest, quoted, words};
 use crate::event::{Conclusion, PullRequestAction};
@@ -61,6 +61,7 @@ struct Filters<'f> {
     workflow: Option<&'f At<Text>>,
     pull_request: Option<&'f At<List<Text>>>,
     command: Option<&'f At<Text>>,
+    argument: Option<&'f At<raw::Accept>>,
     conclusions: Option<&'f At<List<Text>>>,
     branches: Option<&'f At<List<Text>>>,
     events: Option<&'f At<List<Text>>>,
@@ -78,6 +79,7 @@ macro_rules! filters {
             workflow: $source.workflow.as_ref(),
             pull_request: $source.pull_request.as_ref(),
             command: $source.command.as_ref(),
+            argument: None,
             conclusions: $source.conclusions.as_ref(),
             branches: $source.branches.as_ref(),
             events: $source.events.as_ref(),
@@ -93,7 +95,8 @@ macro_rules! filters {
 impl Checker<'_> {
     pub(super) fn outbound_source(&mut self, at: &At<OutboundSource>) -> Option<Source> {
         let source = self.written(at)?;
-        self.source(at.node, &filters!(source), Self::permission)
+        let filters = Filters { argument: source.argument.as_ref(), ..filters!(source) };
+        self.source(at.node, &filters, Self::permission)
     }
 
     pub(super) fn inbound_source(&mut self, at: &At<InboundSource>) -> Option<InboundFrom> {
@@ -119,6 +122,7 @@ impl Checker<'_> {
         let workflow = filters.workflow.and_then(|workflow| self.workflow(workflow));
         let actions = self.list(filters.pull_request, "opened", Self::pull_request_action);
         let command = filters.command.and_then(|command| self.command(command));
+        let argument = filters.argument.map(|argument| self.accept(argument));
         let conclusions = self.list(filters.conclusions, "success", Self::conclusion);
         let branches = self.patterns(filters.branches);
         let events = self.list(filters.events, "push", Self::event);
@@ -147,7 +151,8 @@ impl Checker<'_> {
             self.misplaced(&of_runs, "`workflow`", kind);
         }
         if kind != "command" {
-            self.misplaced(&[filters.permission.map(|at| at.node)], "`command`", kind);
+            let of_commands = [filters.permission.map(|at| at.node), filters.argument.map(|at| at.node)];
+            self.misplaced(&of_commands, "`command`", kind);
         }
         Some(match kind {
             "workflow" => Source::WorkflowRun(WorkflowRunSource {
@@ -164,7 +169,11 @@ impl Checker<'_> {
                 draft,
                 forks,
             }),
-            _ => Source::Command(CommandSource { command: command?, permission, base, draft, forks }),
+            _ => {
+                // An argument that is written wrongly is no rule without one.
+                let argument = argument.map_or(Some(None), |argument| argument.map(Some))?;
+                Source::Command(CommandSource { command: command?, argument, permission, base, draft, forks })
+            }
         })
     }
 

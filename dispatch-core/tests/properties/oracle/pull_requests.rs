@@ -1,6 +1,8 @@
 //! Pull requests, and commands on them.
 
-use dispatch_core::event::{Command, CommandArgument, Head, PullRequest, PullRequestAction, PullRequestState};
+use dispatch_core::event::{
+    Command, CommandArgument, EventKind, Head, PullRequest, PullRequestAction, PullRequestState,
+};
 use dispatch_core::pattern::PatternSet;
 use dispatch_core::policy::{CommandPermission, CommandSource, PullRequestSource, Source};
 use dispatch_core::ports::pull_requests::PermissionLevel;
@@ -55,7 +57,25 @@ pub fn is_given(world: &World, command: &Command) -> bool {
     );
     let the_same_person = world.facts.permission.is_some_and(|permission| permission.user == command.commenter.id);
     let open = world.facts.state.as_ref().is_some_and(|state| state.open && state.number == command.pull_request);
-    exists && command.commenter.person && command.argument != CommandArgument::Other && the_same_person && open
+    exists && command.commenter.person && the_same_person && open
+}
+
+/// Is what stands behind the command what the source's own rule wants there?
+pub fn takes_the_argument(world: &World, rule: &Source) -> bool {
+    let (EventKind::Command(command), Source::Command(rule)) = (&world.event.kind, rule) else { return true };
+    let word = match &command.argument {
+        CommandArgument::None | CommandArgument::Commit(_) => None,
+        CommandArgument::Word(word) | CommandArgument::WordAndCommit(word, _) => Some(word.as_str()),
+        CommandArgument::Other => return false,
+    };
+    match (&rule.argument, word) {
+        (None, None) => true,
+        (Some(accept), Some(word)) => {
+            accept.one_of.as_ref().is_none_or(|words| words.contains(word))
+                && accept.max_length.is_none_or(|most| word.len() <= most)
+        }
+        _ => false,
+    }
 }
 
 /// May the person give the command by this rule, and is it certain which commit is meant?
@@ -70,9 +90,11 @@ pub fn may_be_given(world: &World, command: &Command, rule: &CommandSource, abou
         Some(_) => false,
     };
     let certain = match &command.argument {
-        CommandArgument::Commit(sha) => sha.as_str() == state.head_sha.as_str(),
+        CommandArgument::Commit(sha) | CommandArgument::WordAndCommit(_, sha) => {
+            sha.as_str() == state.head_sha.as_str()
+        }
         CommandArgument::Other => false,
-        CommandArgument::None => {
+        CommandArgument::None | CommandArgument::Word(_) => {
             let above_write = matches!(rule.permission, Some(CommandPermission::Admin | CommandPermission::Team(_)));
             state.head == Head::SameRepository && !above_write && was_seen_before(world, command, state)
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dispatch_core::event::EventKind;
+use dispatch_core::event::{CommandArgument, EventKind};
 use dispatch_core::policy::{Accept, InboundTarget, Start, Target, ValuePattern};
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::super::worlds::World;
 use super::environments::{Environment, pull_request};
 
 /// Every variable of the language.
-const VARIABLES: [&str; 19] = [
+const VARIABLES: [&str; 20] = [
     "source.sha",
     "source.head_branch",
     "source.run_id",
@@ -26,6 +26,7 @@ const VARIABLES: [&str; 19] = [
     "pr.draft",
     "sender.login",
     "comment.id",
+    "command.argument",
     "env.name",
     "env.base",
     "env.deploy",
@@ -56,6 +57,10 @@ fn value(world: &World, variable: &str, environment: Option<&Environment>) -> St
         ("sender.login", EventKind::Command(command)) => Some(command.commenter.login.to_string()),
         ("sender.login", _) => world.event.sender.as_ref().map(ToString::to_string),
         ("comment.id", EventKind::Command(command)) => Some(command.comment.to_string()),
+        ("command.argument", EventKind::Command(command)) => match &command.argument {
+            CommandArgument::Word(word) | CommandArgument::WordAndCommit(word, _) => Some(word.to_string()),
+            _ => None,
+        },
         ("env.name", _) => environment.map(|it| it.name.clone()),
         ("env.base", _) => environment.map(|it| it.base.clone()),
         ("env.deploy", _) => environment.map(|it| it.deploy.clone()),
@@ -108,7 +113,8 @@ pub fn accepted(
         let Some(accept) = entry.accept_inputs.get(name) else { return false };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let template = target.inputs[name].as_str();
-        let chosen_by_strangers = ["source.head_branch", "pr.head_branch", "sender.login", "env.deploy"];
+        let chosen_by_strangers =
+            ["source.head_branch", "pr.head_branch", "sender.login", "command.argument", "env.deploy"];
         let harmless = chosen_by_strangers
             .iter()
             .filter(|variable| template.contains(&format!(" {variable} ")))

@@ -92,6 +92,8 @@ fn command() -> impl Strategy<Value = EventKind> {
         12 => Just(CommandArgument::None),
         12 => Just(CommandArgument::Commit(SHA.parse().unwrap())),
         1 => Just(CommandArgument::Commit(OTHER_SHA.parse().unwrap())),
+        4 => select(vec!["eu", "us", "prod"]).prop_map(|word| CommandArgument::Word(word.parse().unwrap())),
+        1 => Just(CommandArgument::WordAndCommit("eu".parse().unwrap(), SHA.parse().unwrap())),
         1 => Just(CommandArgument::Other),
     ];
     let who = prop_oneof![20 => Just("octocat"), 1 => Just("dependabot[bot]")];

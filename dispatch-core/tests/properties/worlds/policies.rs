@@ -113,15 +113,15 @@ fn command_source() -> impl Strategy<Value = CommandSource> {
         2 => Just(CommandPermission::Author),
         1 => Just(CommandPermission::Team("acme/ops".parse().unwrap())),
     ];
-    (command, maybe(0.3, permission), maybe(0.2, branches()), maybe(0.05, any::<bool>()), any::<bool>()).prop_map(
-        |(command, permission, base, draft, forks)| CommandSource {
-            command: command.parse().unwrap(),
-            permission,
-            base,
-            draft,
-            forks,
-        },
-    )
+    let argument = select(vec![
+        Accept::any(),
+        Accept { one_of: Some(["eu", "us"].map(str::to_owned).into()), ..Accept::any() },
+        Accept { max_length: Some(2), ..Accept::any() },
+    ]);
+    let filters = (maybe(0.3, permission), maybe(0.2, branches()), maybe(0.05, any::<bool>()), any::<bool>());
+    (command, maybe(0.2, argument), filters).prop_map(|(command, argument, (permission, base, draft, forks))| {
+        CommandSource { command: command.parse().unwrap(), argument, permission, base, draft, forks }
+    })
 }
 
 fn target(kind: Kind) -> impl Strategy<Value = Target> {
@@ -186,6 +186,7 @@ fn value(kind: Kind) -> impl Strategy<Value = &'static str> {
         "production",
         "{{ sender.login }}",
         "{{ comment.id | json }}",
+        "{{ command.argument }}",
         "{{ source.title }}",
         "",
         "{{ pr.number }}",
@@ -224,16 +225,13 @@ fn inbound_rule(kind: Kind) -> impl Strategy<Value = InboundRule> {
     )
 }
 
-/// Only the source's own rule can name a team.
+/// Only the source's own rule can name a team, and an argument.
 fn without_team(source: Source) -> Source {
     match source {
-        Source::Command(CommandSource {
-            permission: Some(CommandPermission::Team(_)),
-            command,
-            base,
-            draft,
-            forks,
-        }) => Source::Command(CommandSource { permission: None, command, base, draft, forks }),
+        Source::Command(source) => {
+            let permission = source.permission.filter(|permission| !matches!(permission, CommandPermission::Team(_)));
+            Source::Command(CommandSource { permission, argument: None, ..source })
+        }
         other => other,
     }
 }
