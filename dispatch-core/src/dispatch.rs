@@ -143,6 +143,11 @@ pub enum UnseenRun {
         /// Some of them, at most [`UnseenRun::MAX_SHOWN`].
         runs: Vec<StartedRun>,
     },
+    /// Looking did not tell whether there is one.
+    NotTold {
+        /// Why, with GitHub's own words where it refused.
+        why: String,
+    },
 }
 
 impl UnseenRun {

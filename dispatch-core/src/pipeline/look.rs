@@ -54,8 +54,10 @@ enum Finding {
     Nothing,
     /// Another call is still being made, so that a run could be its.
     TooEarly,
-    /// It cannot be told from this listing, in which these could be meant.
-    Unclear(String, Vec<StartedRun>),
+    /// It cannot be told from this listing.
+    Unclear(String),
+    /// Nor from this one, in which these could be meant.
+    Several(String, Vec<StartedRun>),
 }
 
 impl Pipeline {
@@ -76,7 +78,7 @@ impl Pipeline {
             },
             Err(error) => match self.read_again_at(&error, dispatch.waits.saturating_add(1), now) {
                 Some(until) => Step::Look { state: dispatch.state.clone(), until },
-                None => give_up(&dispatch.state, format!("the target's runs cannot be listed: {error}"), Vec::new()),
+                None => not_told(&dispatch.state, format!("the target's runs cannot be listed: {}", told(&error))),
             },
         };
         self.settle(dispatch, version, step, now).await
@@ -93,7 +95,7 @@ impl Pipeline {
     async fn find_run(&self, dispatch: &Dispatch, search: &Search) -> Result<Result<Finding, GitHubError>, StoreError> {
         let (Some((repository, allowed)), Some(app)) = (callable(dispatch), &self.guardrails.app_login) else {
             let why = "the App's login is not known here, so that its runs cannot be recognised";
-            return Ok(Ok(Finding::Unclear(why.to_owned(), Vec::new())));
+            return Ok(Ok(Finding::Unclear(why.to_owned())));
         };
         let differ_by = match &allowed.request {
             DispatchRequest::Workflow(_) => CLOCKS_DIFFER_BY,
@@ -107,7 +109,7 @@ impl Pipeline {
         };
         if !listing.complete {
             let why = "the target has more runs than can be listed";
-            return Ok(Ok(Finding::Unclear(why.to_owned(), Vec::new())));
+            return Ok(Ok(Finding::Unclear(why.to_owned())));
         }
         let ours = |run: &ListedRun| {
             run.created_at >= since && run.actor.as_ref() == Some(app) && could_be_of(run, &allowed.request)
@@ -160,17 +162,21 @@ impl Pipeline {
                 let otherwise = match &dispatch.key.target.start {
                     Start::Workflow(_) => not_done(dispatch, now),
                     // Maybe nobody listens to it.
-                    Start::Event(_) => give_up(&dispatch.state, "no run of it was observed".to_owned(), Vec::new()),
+                    Start::Event(_) => not_observed(&dispatch.state, "no run of it was observed"),
                 };
                 (later(empty_since, self.settle), otherwise)
             }
             Finding::TooEarly => {
                 let why = "other calls of the target were being made all the time".to_owned();
-                (later(first_at, patience), give_up(&dispatch.state, why, Vec::new()))
+                (later(first_at, patience), not_told(&dispatch.state, why))
             }
-            Finding::Unclear(why, runs) => {
+            Finding::Unclear(why) => {
                 search.empty_since = None;
-                (later(first_at, patience), give_up(&dispatch.state, why, runs))
+                (later(first_at, patience), not_told(&dispatch.state, why))
+            }
+            Finding::Several(why, runs) => {
+                search.empty_since = None;
+                (later(first_at, patience), give_up(&dispatch.state, why, UnseenRun::Several { runs }))
             }
         };
         if now >= ends {
@@ -214,13 +220,13 @@ fn compare(dispatch: &DispatchKey, open: &[Open], runs: Vec<ListedRun>) -> Findi
         return Finding::TooEarly;
     }
     if runs.len() != open.len() {
-        return Finding::Unclear(too_many(&runs, open), named(runs));
+        return Finding::Several(too_many(&runs, open), named(runs));
     }
     // A ledger is in the order in which the calls began.
     let position = open.iter().position(|open| open.call.dispatch == *dispatch);
     match position.and_then(|position| runs.into_iter().nth(position)) {
         Some(run) => Finding::Run(run.run),
-        None => Finding::Unclear("its call is not in the ledger of its target".to_owned(), Vec::new()),
+        None => Finding::Unclear("its call is not in the ledger of its target".to_owned()),
     }
 }
 
@@ -238,7 +244,7 @@ fn compare_event(event: &EventType, open: &[Open], mut runs: Vec<ListedRun>) -> 
     }
     match (&runs[..], open) {
         ([run], [_]) => Finding::Run(run.run.clone()),
-        _ => Finding::Unclear(too_many(&runs, open), named(runs)),
+        _ => Finding::Several(too_many(&runs, open), named(runs)),
     }
 }
 
@@ -259,15 +265,34 @@ fn not_done(dispatch: &Dispatch, now: Timestamp) -> Step {
             let error = format!("{error}; the target's runs show that it did not happen, so it is tried once more");
             Step::Wait { until: now, error }
         }
-        state => give_up(state, "it was in doubt twice, and the target has no run of it".to_owned(), Vec::new()),
+        state => not_observed(state, "it was in doubt twice, and the target has no run of it"),
     }
 }
 
+/// Looking tells that there is no run.
+fn not_observed(state: &DispatchState, why: &str) -> Step {
+    give_up(state, why.to_owned(), UnseenRun::NotObserved { lacks: None })
+}
+
+/// Looking does not tell whether there is one.
+fn not_told(state: &DispatchState, why: String) -> Step {
+    give_up(state, why.clone(), UnseenRun::NotTold { why })
+}
+
 /// Looking does not help any more.
-fn give_up(state: &DispatchState, why: String, runs: Vec<StartedRun>) -> Step {
+fn give_up(state: &DispatchState, why: String, unseen: UnseenRun) -> Step {
     match state {
         DispatchState::InDoubt { error, .. } => Step::To(DispatchState::Unknown { error: format!("{error}; {why}") }),
-        _ if runs.is_empty() => Step::Unseen(UnseenRun::NotObserved { lacks: None }),
-        _ => Step::Unseen(UnseenRun::Several { runs }),
+        _ => Step::Unseen(unseen),
+    }
+}
+
+/// Why GitHub did not list, with the name of the permission that it wanted.
+fn told(error: &GitHubError) -> String {
+    match error {
+        GitHubError::Refused { permission: Some(permission), .. } => {
+            format!("{error} (GitHub wants the permission {permission})")
+        }
+        _ => error.to_string(),
     }
 }

@@ -133,6 +133,11 @@ impl State {
                 }
                 Self { status, title: "accepted by GitHub; several runs could be meant".to_owned(), text }
             }
+            Some(UnseenRun::NotTold { why }) => {
+                let mut text = "GitHub accepted it. Which run it started, or whether any, cannot be told".to_owned();
+                text.push_str(&if open { format!(": {}.", sentence(why)) } else { ".".to_owned() });
+                Self { status, title: "accepted by GitHub; its run cannot be told".to_owned(), text }
+            }
             Some(UnseenRun::NotObserved { lacks: Some(lacks) }) if open => {
                 let text = format!("GitHub accepted it, and no run was observed. {}", lacks.sentence());
                 Self { status, title: "accepted by GitHub, but no run was observed".to_owned(), text }

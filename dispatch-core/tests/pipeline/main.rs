@@ -4,6 +4,7 @@
 
 mod answers;
 mod at_most_once;
+mod attribution;
 mod consent;
 mod doubt;
 mod house;

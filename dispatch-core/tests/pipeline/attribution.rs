@@ -1,0 +1,123 @@
+//! Which run is an event's: GitHub names none.
+
+use std::time::Duration;
+
+use dispatch_core::dispatch::{Dispatch, DispatchState, UnseenRun};
+use dispatch_core::ports::store::Record;
+use dispatch_core::report::check::of_dispatch;
+use dispatch_core::testing::world::{FaultKind, PullRequestSpec};
+
+use crate::house::{House, api, web};
+
+const RUNS: &str = "/repos/octo-org/web/actions/runs";
+const TOGETHER: &str = "on: {repository_dispatch: {types: [preview, teardown]}}\njobs: {}\n";
+
+/// `api` wants previews of pull requests and takes them down, `web` agrees and has these workflows.
+fn previews(listeners: &[&str]) -> House {
+    let house = House::new();
+    let (mut outbound, mut inbound) = ("outbound:\n".to_owned(), "inbound:\n".to_owned());
+    for (actions, event) in [("opened", "preview"), ("closed", "teardown")] {
+        let payload = "payload: { pr: '{{ pr.number }}' }";
+        outbound.push_str(&format!(
+            "  - source: {{ pull_request: [{actions}] }}\n    targets: [{{ repository: web, event: {event}, {payload} }}]\n"
+        ));
+        let accept = "accept_payload: { pr: { pattern: number } }";
+        inbound.push_str(&format!(
+            "  - source: {{ repository: api, pull_request: [{actions}] }}\n    targets: [{{ event: {event}, {accept} }}]\n"
+        ));
+    }
+    house.write(&api(), "dispatching.yml", &outbound);
+    house.write(&web(), "dispatching.yml", &inbound);
+    for (number, listener) in listeners.iter().enumerate() {
+        house.write(&web(), &format!(".github/workflows/listen-{number}.yml"), listener);
+    }
+    house.deliver();
+    house
+}
+
+fn open(house: &House, head: &str) -> u64 {
+    let number = house.world().open_pull_request(&api(), PullRequestSpec::new(head)).unwrap();
+    house.deliver();
+    house.work();
+    number
+}
+
+fn close(house: &House, number: u64) {
+    house.world().close_pull_request(&api(), number, false).unwrap();
+    house.deliver();
+    house.work();
+}
+
+fn wait(house: &House, seconds: u64) {
+    for _ in 0..seconds {
+        house.advance(Duration::from_secs(1));
+        house.work();
+    }
+}
+
+fn dispatches(house: &House) -> Vec<Dispatch> {
+    let dispatches = house.store.inner.records().into_iter().filter_map(|record| match record {
+        Record::Dispatch(dispatch) => Some(*dispatch),
+        _ => None,
+    });
+    dispatches.collect()
+}
+
+/// Of every dispatch of an event, what is known of its run: the event that really started it, or why it is not known.
+fn found(house: &House, event: &str) -> Vec<String> {
+    let world = house.world();
+    let known = |dispatch: &Dispatch| match (&dispatch.state, &dispatch.unseen) {
+        (DispatchState::Started { .. }, _) => "looking".to_owned(),
+        (DispatchState::Triggered { run: Some(found) }, _) => {
+            let run = world.runs().find(|run| run.id == found.id).unwrap();
+            run.title.clone().unwrap()
+        }
+        (_, Some(UnseenRun::Several { runs })) => format!("one of {}", runs.len()),
+        (_, Some(UnseenRun::NotObserved { .. })) => "not observed".to_owned(),
+        (_, Some(UnseenRun::NotTold { .. })) => "not told".to_owned(),
+        (state, None) => format!("{state:?}"),
+    };
+    let of_event = dispatches(house).into_iter().filter(|dispatch| dispatch.key.target.start.as_str() == event);
+    of_event.map(|dispatch| known(&dispatch)).collect()
+}
+
+fn check(house: &House) -> (String, String) {
+    let text = of_dispatch(&dispatches(house)[0]);
+    (text.title, text.summary)
+}
+
+#[test]
+fn runs_that_may_not_be_listed_are_not_runs_that_were_not_observed() {
+    let house = previews(&[TOGETHER]);
+    let (owner, mut permissions) = (web().owner(), house.world().installations().next().unwrap().permissions.clone());
+    permissions.remove("actions");
+    house.world().set_permissions(&owner, permissions).unwrap();
+    open(&house, "topic");
+    wait(&house, 60);
+    assert_eq!(found(&house, "preview"), ["not told"]);
+    let (title, text) = check(&house);
+    assert_eq!(title, "accepted by GitHub; its run cannot be told");
+    assert!(text.contains("GitHub wants the permission actions: read"), "{text}");
+}
+
+#[test]
+fn a_call_whose_run_could_not_be_told_may_still_be_the_one_that_a_run_is_of() {
+    let house = previews(&[TOGETHER]);
+    house.order("GET", RUNS, FaultKind::status(403));
+    open(&house, "one");
+    wait(&house, 3);
+    house.write(&web(), ".github/workflows/listen-0.yml", "on: push\njobs: {}\n");
+    open(&house, "two");
+    wait(&house, 1_000);
+    assert_eq!(found(&house, "preview"), ["not told", "one of 1"]);
+}
+
+#[test]
+fn without_the_app_s_login_no_run_is_recognised_and_the_check_says_so() {
+    let mut house = previews(&[TOGETHER]);
+    house.pipeline.guardrails.app_login = None;
+    open(&house, "topic");
+    wait(&house, 1_000);
+    assert_eq!(found(&house, "preview"), ["not told"]);
+    assert!(check(&house).1.contains("the App's login is not known here"), "{}", check(&house).1);
+}
