@@ -274,13 +274,16 @@ pub struct Search {
     pub first_at: Option<Timestamp>,
     /// Since when every listing was empty: no run that could be the call's.
     pub empty_since: Option<Timestamp>,
+    /// The only run that the last listing had, and since when every listing had no other.
+    #[serde(default)]
+    pub alone: Option<(RunId, Timestamp)>,
 }
 
 impl Search {
     /// The search for the run of a call that began then.
     #[must_use]
     pub fn new(since: Timestamp) -> Self {
-        Self { since, first_at: None, empty_since: None }
+        Self { since, first_at: None, empty_since: None, alone: None }
     }
 }
 

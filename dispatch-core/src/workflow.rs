@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr_parser::{Event, Parser};
 use serde::{Deserialize, Serialize};
 
-use crate::name::WorkflowFile;
+use crate::name::{EventType, WorkflowFile};
 use crate::policy::Start;
 use crate::ports::pull_requests::WorkflowFound;
 
@@ -18,6 +18,8 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_DEPTH: usize = 64;
 /// How many parts of the text are looked at.
 const MAX_EVENTS: usize = 100_000;
+/// How many events of one workflow are told.
+const MAX_TYPES: usize = 100;
 /// How many workflows GitHub lists on a page: where there are more, not all are known.
 const MAX_WORKFLOWS: usize = 100;
 
@@ -75,10 +77,16 @@ impl Lack {
 
 /// Whether a workflow listens; None where its text does not tell.
 fn listens(workflow: &WorkflowFound, start: &Start) -> Option<bool> {
-    Triggers::read(workflow.text.as_deref()?).map(|triggers| triggers.include(start))
+    Triggers::of(workflow).map(|triggers| triggers.include(start))
 }
 
 impl Triggers {
+    /// What starts a workflow. None where its text does not tell.
+    #[must_use]
+    pub fn of(workflow: &WorkflowFound) -> Option<Self> {
+        Self::read(workflow.text.as_deref()?)
+    }
+
     /// Reads a workflow's text. None where it cannot be understood.
     #[must_use]
     pub fn read(text: &[u8]) -> Option<Self> {
@@ -106,6 +114,20 @@ impl Triggers {
                 Some(None) => true,
                 Some(Some(types)) => types.contains(event.as_str()),
             },
+        }
+    }
+
+    /// The other events that start it by `repository_dispatch`; None: any, or more than are looked at.
+    #[must_use]
+    pub fn events_besides(&self, event: &Start) -> Option<BTreeSet<EventType>> {
+        match self.0.get("repository_dispatch") {
+            None => Some(BTreeSet::new()),
+            Some(types) => {
+                let types = types.as_ref().filter(|types| types.len() <= MAX_TYPES)?;
+                let others = types.iter().filter(|other| *other != event.as_str());
+                // What cannot be the name of an event starts nothing here.
+                Some(others.filter_map(|other| other.parse().ok()).collect())
+            }
         }
     }
 }
@@ -240,6 +262,29 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_other_events_of_a_workflow_are_named_unless_any_starts_it() {
+        let cases = [
+            ("on: push", Some(vec![])),
+            ("on: repository_dispatch", None),
+            ("on: {repository_dispatch: {types: preview}}", Some(vec![])),
+            (
+                "on: {repository_dispatch: {types: [teardown, preview, 'not a name', other]}}",
+                Some(vec!["other", "teardown"]),
+            ),
+        ];
+        for (text, expected) in cases {
+            let others = Triggers::read(text.as_bytes()).unwrap().events_besides(&event("preview"));
+            let expected = expected.map(|names: Vec<&str>| names.iter().map(|name| name.parse().unwrap()).collect());
+            assert_eq!(others, expected, "{text}");
+        }
+        let many = format!(
+            "on: {{repository_dispatch: {{types: [{}]}}}}",
+            (0..101).map(|n| format!("e{n},")).collect::<String>()
+        );
+        assert_eq!(Triggers::read(many.as_bytes()).unwrap().events_besides(&event("preview")), None);
     }
 
     #[test]

@@ -12,22 +12,23 @@
 //! | `n = 0` in listings that lie [`Pipeline::settle`] apart | it did not happen: a call in doubt is tried once more, and only once |
 //! | anything else, over twice that time | nobody can tell: parked as unknown |
 //!
-//! An event is different: GitHub takes it also where nobody listens, and several workflows may. So its run is claimed only
-//! where one call and one run are there, and where there is none that proves nothing: a call in doubt is parked as unknown.
-//! A run shows the event's name as its title unless its workflow sets another one; where no run shows it, one that fits in
-//! all else is it.
+//! The run of an [event](event) is looked for differently: several workflows may listen to it, or none.
 //!
 //! The assumption is that GitHub lists a run within `settle` after it made it.
 
+mod event;
+
 use std::time::Duration;
 
+use self::event::compare_event;
 use super::Pipeline;
 use super::dispatch::callable;
+use super::lookup::LookupError;
 use super::settle::Step;
 use crate::Timestamp;
 use crate::dispatch::{Dispatch, DispatchKey, DispatchState, Search, StartedRun, UnseenRun};
 use crate::ledger::OpenCall;
-use crate::name::{Branch, EventType, GitRef};
+use crate::name::{Branch, GitRef};
 use crate::policy::Start;
 use crate::ports::GitHubError;
 use crate::ports::github::ListedRun;
@@ -48,8 +49,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// What a listing says about a call.
 #[derive(Debug, PartialEq, Eq)]
 enum Finding {
-    /// This is its run.
-    Run(StartedRun),
+    /// This is its run, if it is the only one for so long.
+    Run(StartedRun, Duration),
     /// There is no run that it could be, and none that another open call's could be.
     Nothing,
     /// Another call is still being made, so that a run could be its.
@@ -58,6 +59,12 @@ enum Finding {
     Unclear(String),
     /// Nor from this one, in which these could be meant.
     Several(String, Vec<StartedRun>),
+}
+
+impl Finding {
+    fn several(why: String, runs: impl Iterator<Item = StartedRun>) -> Self {
+        Self::Several(why, runs.take(UnseenRun::MAX_SHOWN).collect())
+    }
 }
 
 impl Pipeline {
@@ -69,17 +76,20 @@ impl Pipeline {
         search: Search,
         now: Timestamp,
     ) -> Result<DispatchState, StoreError> {
-        let step = match self.find_run(&dispatch, &search).await? {
+        let step = match self.find_run(&dispatch, &search).await {
+            Err(LookupError::Store(error)) => return Err(error),
             Ok(finding) => match self.conclude(&dispatch, search, finding, now) {
                 Step::Unseen(UnseenRun::NotObserved { .. }) => {
                     Step::Unseen(UnseenRun::NotObserved { lacks: self.lack(&dispatch).await })
                 }
                 step => step,
             },
-            Err(error) => match self.read_again_at(&error, dispatch.waits.saturating_add(1), now) {
-                Some(until) => Step::Look { state: dispatch.state.clone(), until },
-                None => not_told(&dispatch.state, format!("the target's runs cannot be listed: {}", told(&error))),
-            },
+            Err(LookupError::GitHub(error)) => {
+                match self.read_again_at(&error, dispatch.waits.saturating_add(1), now) {
+                    Some(until) => Step::Look { state: dispatch.state.clone(), until },
+                    None => not_told(&dispatch.state, format!("the target's runs cannot be listed: {}", told(&error))),
+                }
+            }
         };
         self.settle(dispatch, version, step, now).await
     }
@@ -92,10 +102,10 @@ impl Pipeline {
     }
 
     /// Lists the target's runs, and compares.
-    async fn find_run(&self, dispatch: &Dispatch, search: &Search) -> Result<Result<Finding, GitHubError>, StoreError> {
+    async fn find_run(&self, dispatch: &Dispatch, search: &Search) -> Result<Finding, LookupError> {
         let (Some((repository, allowed)), Some(app)) = (callable(dispatch), &self.guardrails.app_login) else {
             let why = "the App's login is not known here, so that its runs cannot be recognised";
-            return Ok(Ok(Finding::Unclear(why.to_owned())));
+            return Ok(Finding::Unclear(why.to_owned()));
         };
         let differ_by = match &allowed.request {
             DispatchRequest::Workflow(_) => CLOCKS_DIFFER_BY,
@@ -103,13 +113,10 @@ impl Pipeline {
         };
         let since = search.since.checked_sub(differ_by).unwrap_or(Timestamp::MIN);
         // Listed first: a call that is settled after that has its run in the store when the store is asked.
-        let listing = match self.github.runs_since(&repository, since).await {
-            Ok(listing) => listing,
-            Err(error) => return Ok(Err(error)),
-        };
+        let listing = self.github.runs_since(&repository, since).await?;
         if !listing.complete {
             let why = "the target has more runs than can be listed";
-            return Ok(Ok(Finding::Unclear(why.to_owned())));
+            return Ok(Finding::Unclear(why.to_owned()));
         }
         let ours = |run: &ListedRun| {
             run.created_at >= since && run.actor.as_ref() == Some(app) && could_be_of(run, &allowed.request)
@@ -118,10 +125,13 @@ impl Pipeline {
         let mut runs = self.not_attributed(runs).await?;
         runs.sort_by_key(|run| (run.created_at, run.run.id));
         let open = self.open_calls(dispatch, allowed.request.git_ref(), since).await?;
-        Ok(Ok(match &allowed.request {
+        Ok(match &allowed.request {
             DispatchRequest::Workflow(_) => compare(&dispatch.key, &open, runs),
-            DispatchRequest::Event(request) => compare_event(request.event_type(), &open, runs),
-        }))
+            DispatchRequest::Event(_) => {
+                let runs = self.of_event(&repository, &dispatch.key.target, runs, since).await?;
+                compare_event(&dispatch.key, &open, runs, self.settle)
+            }
+        })
     }
 
     /// Those of the runs that no dispatch is known to have started.
@@ -155,8 +165,13 @@ impl Pipeline {
     fn conclude(&self, dispatch: &Dispatch, mut search: Search, finding: Finding, now: Timestamp) -> Step {
         let first_at = *search.first_at.get_or_insert(now);
         let patience = self.settle.saturating_mul(2);
+        let alone = search.alone.take();
         let (ends, otherwise) = match finding {
-            Finding::Run(run) => return Step::Found(run),
+            Finding::Run(run, holds) => {
+                let since = alone.filter(|(id, _)| *id == run.id).map_or(now, |(_, since)| since);
+                (search.alone, search.empty_since) = (Some((run.id, since)), None);
+                (later(since, holds), Step::Found(run))
+            }
             Finding::Nothing => {
                 let empty_since = *search.empty_since.get_or_insert(now);
                 let otherwise = match &dispatch.key.target.start {
@@ -220,42 +235,18 @@ fn compare(dispatch: &DispatchKey, open: &[Open], runs: Vec<ListedRun>) -> Findi
         return Finding::TooEarly;
     }
     if runs.len() != open.len() {
-        return Finding::Several(too_many(&runs, open), named(runs));
+        return Finding::several(too_many(runs.len(), open), runs.into_iter().map(|run| run.run));
     }
     // A ledger is in the order in which the calls began.
     let position = open.iter().position(|open| open.call.dispatch == *dispatch);
     match position.and_then(|position| runs.into_iter().nth(position)) {
-        Some(run) => Finding::Run(run.run),
+        Some(run) => Finding::Run(run.run, Duration::ZERO),
         None => Finding::Unclear("its call is not in the ledger of its target".to_owned()),
     }
 }
 
-/// Compares the open calls of an event with the runs that events started there and that are nobody's, the oldest first.
-fn compare_event(event: &EventType, open: &[Open], mut runs: Vec<ListedRun>) -> Finding {
-    // The others are of other events, or of workflows that set another title.
-    if runs.iter().any(|run| run.title == event.as_str()) {
-        runs.retain(|run| run.title == event.as_str());
-    }
-    if runs.is_empty() {
-        return Finding::Nothing;
-    }
-    if open.iter().any(|open| open.being_made) {
-        return Finding::TooEarly;
-    }
-    match (&runs[..], open) {
-        ([run], [_]) => Finding::Run(run.run.clone()),
-        _ => Finding::Several(too_many(&runs, open), named(runs)),
-    }
-}
-
-fn too_many(runs: &[ListedRun], open: &[Open]) -> String {
-    let (runs, open) = (runs.len(), open.len());
-    format!("the target has {runs} runs that could be of {open} open calls: who started which cannot be told")
-}
-
-/// Some of the runs that could be meant, to be named.
-fn named(runs: Vec<ListedRun>) -> Vec<StartedRun> {
-    runs.into_iter().map(|run| run.run).take(UnseenRun::MAX_SHOWN).collect()
+fn too_many(runs: usize, open: &[Open]) -> String {
+    format!("the target has {runs} runs that could be of {} open calls: who started which cannot be told", open.len())
 }
 
 /// GitHub did not do it: it is tried once more, and only once.

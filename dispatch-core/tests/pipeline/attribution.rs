@@ -5,7 +5,7 @@ use std::time::Duration;
 use dispatch_core::dispatch::{Dispatch, DispatchState, UnseenRun};
 use dispatch_core::ports::store::Record;
 use dispatch_core::report::check::of_dispatch;
-use dispatch_core::testing::world::{FaultKind, PullRequestSpec};
+use dispatch_core::testing::world::{FaultKind, PullRequestSpec, RunSpec};
 
 use crate::house::{House, api, web};
 
@@ -84,6 +84,91 @@ fn found(house: &House, event: &str) -> Vec<String> {
 fn check(house: &House) -> (String, String) {
     let text = of_dispatch(&dispatches(house)[0]);
     (text.title, text.summary)
+}
+
+#[test]
+fn the_run_of_another_event_is_not_taken_while_the_own_one_is_not_listed_yet() {
+    let house = previews(&[TOGETHER]);
+    let number = open(&house, "one");
+    wait(&house, 60);
+    house.world().listing_lag = Duration::from_secs(3);
+    close(&house, number);
+    wait(&house, 2);
+    open(&house, "two");
+    wait(&house, 60);
+    assert_eq!(found(&house, "preview"), ["preview", "preview"]);
+    assert_eq!(found(&house, "teardown"), ["teardown"]);
+}
+
+#[test]
+fn an_event_without_a_listener_takes_no_run_of_another_one() {
+    let own_title = "run-name: Preview\non: {repository_dispatch: {types: [teardown]}}\njobs: {}\n";
+    for teardown in ["on: {repository_dispatch: {types: [teardown]}}\njobs: {}\n", own_title] {
+        let house = previews(&[teardown]);
+        let number = open(&house, "one");
+        close(&house, number);
+        wait(&house, 1_000);
+        assert_eq!(found(&house, "preview"), ["not observed"], "{teardown}");
+        assert_ne!(found(&house, "teardown"), ["not observed"], "{teardown}");
+    }
+}
+
+const OWN_TITLE: &str = "run-name: 'A ${{ github.event.action }}'";
+
+#[test]
+fn a_run_with_a_title_of_its_own_is_found_by_what_its_workflow_listens_to() {
+    let several = "on: {repository_dispatch: {types: [preview, teardown]}}";
+    for (on, seconds) in
+        [("on: {repository_dispatch: {types: preview}}", 4), (several, 4), ("on: repository_dispatch", 302)]
+    {
+        let house = previews(&[&format!("{OWN_TITLE}\n{on}\njobs: {{}}\n"), "on: push\njobs: {}\n"]);
+        open(&house, "one");
+        wait(&house, seconds - 1);
+        assert_eq!(found(&house, "preview"), ["looking"], "{on}");
+        wait(&house, 1);
+        assert_eq!(found(&house, "preview"), ["A preview"], "{on}");
+    }
+}
+
+#[test]
+fn a_run_with_a_title_of_its_own_is_not_taken_while_it_could_be_of_another_event_that_was_made() {
+    for (on, before) in
+        [("on: {repository_dispatch: {types: [preview, teardown]}}", 60), ("on: repository_dispatch", 400)]
+    {
+        let house = previews(&[&format!("{OWN_TITLE}\n{on}\njobs: {{}}\n")]);
+        let number = open(&house, "one");
+        wait(&house, before);
+        house.world().listing_lag = Duration::from_secs(30);
+        close(&house, number);
+        wait(&house, 20);
+        open(&house, "two");
+        wait(&house, 1_000);
+        assert_eq!(found(&house, "preview"), ["A preview", "one of 2"], "{on}");
+        assert_eq!(found(&house, "teardown"), ["one of 2"], "{on}");
+    }
+}
+
+#[test]
+fn a_run_whose_workflow_cannot_be_read_is_named_and_not_claimed() {
+    let house = previews(&["run-name: A preview\non: &all {repository_dispatch: }\nenv: *all\njobs: {}\n"]);
+    open(&house, "one");
+    house.order_times("GET", "/repos/octo-org/web/contents/.github/workflows/**", FaultKind::status(403), 50);
+    wait(&house, 1_000);
+    assert_eq!(found(&house, "preview"), ["one of 1"]);
+}
+
+#[test]
+fn a_second_listener_that_is_listed_late_is_noticed() {
+    let house = previews(&[TOGETHER]);
+    open(&house, "one");
+    wait(&house, 2);
+    assert_eq!(found(&house, "preview"), ["looking"]);
+    house.write(&web(), ".github/workflows/too.yml", &format!("run-name: Too\n{TOGETHER}"));
+    let first = house.world().runs().last().unwrap().clone();
+    let second = RunSpec { event: first.event, actor: first.actor, ..RunSpec::new("too.yml", "main") };
+    house.world().complete_run(&web(), second).unwrap();
+    wait(&house, 1_000);
+    assert_eq!(found(&house, "preview"), ["one of 2"]);
 }
 
 #[test]

@@ -271,8 +271,10 @@ fn the_run_of_an_event_is_found_and_followed() {
         checks(&house),
         ["dispatch / octo-org/web / preview: in_progress -: accepted by GitHub; its run is looked for"]
     );
-    house.advance(Duration::from_secs(2));
-    settle(&house);
+    for _ in 0..2 {
+        house.advance(Duration::from_secs(2));
+        settle(&house);
+    }
     assert_eq!(checks(&house), ["dispatch / octo-org/web / preview: in_progress -: started"]);
     for _ in 0..3 {
         house.world().progress_runs();

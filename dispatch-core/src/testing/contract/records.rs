@@ -107,7 +107,8 @@ pub(super) async fn of_those_who_write_a_new_key_at_once_one_succeeds(store: &im
 /// A dispatch in each state.
 fn dispatches() -> impl Iterator<Item = Record> {
     let (since, error) = (later(NOW, LEASE), "a \"reset\"\n\u{0}".to_owned());
-    let search = Search { since, first_at: Some(later(since, LEASE)), empty_since: None };
+    let first_at = later(since, LEASE);
+    let search = Search { since, first_at: Some(first_at), empty_since: None, alone: Some((RunId(7), first_at)) };
     let run = StartedRun { id: RunId(u64::MAX >> 1), url: "https://github.com/acme/web/actions/runs/7".into() };
     let states = [
         DispatchState::Ready,
