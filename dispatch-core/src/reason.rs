@@ -106,7 +106,7 @@ reasons! {
         "nothing to do: the newer event counts";
     CommitNotConfirmed = "commit_not_confirmed", Source,
         "it is not certain that the command is about the newest commit",
-        "give the command again with the full commit behind it, such as `/deploy 3484a3fb816e0859fd6e1cea078d76385ff50625`";
+        "give the command again with the full commit behind it: all 40 digits of the one that you looked at";
     ArgumentNotAccepted = "argument_not_accepted", Source,
         "what stands behind the command is not what it takes",
         "give the command as its rule names it: alone, or with the word that it takes; a full commit may stand behind it";

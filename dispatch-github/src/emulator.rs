@@ -44,6 +44,7 @@ pub use load::{LoadError, load_world};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -97,6 +98,8 @@ struct Shared {
     /// What verifies the App's JWTs.
     app_key: Mutex<DecodingKey>,
     parcels: mpsc::UnboundedSender<Parcel>,
+    /// How many parcels nobody has answered yet.
+    under_way: AtomicUsize,
     /// Something happened in the world: runs may be due earlier.
     changed: Notify,
 }
@@ -126,6 +129,7 @@ impl Emulator {
             secret: options.webhook_secret,
             app_key: Mutex::new(key::public_key().map_err(io::Error::other)?),
             parcels,
+            under_way: AtomicUsize::new(0),
             changed: Notify::new(),
         });
         let mut tasks = JoinSet::new();
@@ -182,6 +186,12 @@ impl Emulator {
         self.shared.world()
     }
 
+    /// How many webhooks are on their way: of what happened, and not answered yet.
+    #[must_use]
+    pub fn webhooks_under_way(&self) -> usize {
+        self.shared.under_way.load(Ordering::SeqCst)
+    }
+
     /// Stops, and waits until its port is free.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
@@ -198,9 +208,14 @@ impl Shared {
 
     fn send_webhooks(&self, world: &mut World) {
         for webhook in world.take_webhooks() {
-            // Nobody receives any more only while the emulator stops.
-            let _ = self.parcels.send(Parcel { webhook, signature: None, answer: None });
+            self.send(Parcel { webhook, signature: None, answer: None });
         }
+    }
+
+    fn send(&self, parcel: Parcel) {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        // Nobody receives any more only while the emulator stops.
+        let _ = self.parcels.send(parcel);
     }
 
     /// Moves the runs that are due; answers how long it is until the next one is.

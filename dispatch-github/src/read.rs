@@ -45,7 +45,16 @@ impl GitHub {
             not_after: None,
             limit: BODY_LIMIT,
         };
-        let (token, answer) = match self.call(&call).await {
+        let mut answered = self.call(&call).await;
+        if let Ok((token, answer)) = &answered
+            && answer.status == StatusCode::NOT_FOUND
+            && token.was_given(path)
+        {
+            // The file is gone, or the App is, and the name: only a new token tells.
+            self.evict(token).await;
+            answered = self.call(&call).await;
+        }
+        let (token, answer) = match answered {
             Ok(answered) => answered,
             Err(CallError::NotInstalled) => return Ok(FileRead::NotInstalled),
             Err(CallError::NoSuchRepository(_)) => return Ok(FileRead::NoSuchRepository),

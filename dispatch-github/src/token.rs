@@ -100,6 +100,12 @@ impl Token {
         matches!(seen.get(&path), Some(Seen::Found(Some(given))) if given == version).then_some(&version.etag)
     }
 
+    /// Whether the token was given this file the last time.
+    pub(crate) fn was_given(&self, path: PolicyPath) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(seen.get(&path), Some(Seen::Found(_)))
+    }
+
     /// Remembers what the token was told about a file, and says what it was told before.
     pub(crate) fn told(&self, path: PolicyPath, now: Seen) -> Option<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(path, now)
@@ -156,26 +162,25 @@ impl Tokens {
         permission: Permission,
     ) -> Result<Arc<Token>, CallError> {
         let installation = self.installation(repository).await?;
-        if let Some(token) = self.mint_at(installation, repository, id, permission).await? {
-            return Ok(token);
-        }
+        let none = match self.mint_at(installation, repository, id, permission).await? {
+            Minted::Token(token) => return Ok(token),
+            none => none,
+        };
         // The App was removed, and perhaps installed again, since the installation was looked up.
         self.installations.invalidate(repository).await;
         let current = self.installation(repository).await?;
-        if current == installation {
-            return Err(CallError::NotInstalled);
-        }
-        self.mint_at(current, repository, id, permission).await?.ok_or(CallError::NotInstalled)
+        if current == installation { none } else { self.mint_at(current, repository, id, permission).await? }
+            .into_token()
     }
 
-    /// "Create an installation access token for an app". None: there is no such installation.
+    /// "Create an installation access token for an app".
     async fn mint_at(
         &self,
         installation: InstallationId,
         repository: &Repository,
         id: Option<RepositoryId>,
         permission: Permission,
-    ) -> Result<Option<Arc<Token>>, CallError> {
+    ) -> Result<Minted, CallError> {
         let body = wire::TokenRequest {
             repository_ids: id.map(|id| [id]),
             repositories: id.is_none().then(|| [repository.name()]),
@@ -185,9 +190,9 @@ impl Tokens {
         let answer = self.as_app(Method::POST, &ApiPath::access_tokens(installation), Some(body)).await?;
         match answer.status {
             status if status.is_success() => {}
-            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::NOT_FOUND => return Ok(Minted::NoInstallation),
             _ if answer::suspended(&answer) => return Err(CallError::NotInstalled),
-            _ => return Err(not_minted(&answer, permission)),
+            _ => return not_minted(&answer, permission),
         }
         let minted = parse::<wire::InstallationToken>(&answer)?;
         let [named] = minted.repositories.as_slice() else {
@@ -198,7 +203,7 @@ impl Tokens {
             return Err(CallError::NoSuchRepository(format!("another repository is behind the name `{repository}`")));
         }
         tracing::debug!(%repository, %installation, %permission, expires = %minted.expires_at, "minted a token");
-        Ok(Some(Arc::new(Token {
+        Ok(Minted::Token(Arc::new(Token {
             authorization: format!("Bearer {}", minted.token.expose_secret()).into(),
             name: repository.clone(),
             repository: RepositoryFound { id: named.id, private: named.private },
@@ -275,14 +280,34 @@ fn lifetime(expires_at: Timestamp, headers: &HeaderMap) -> Duration {
 }
 
 /// Why GitHub made no token. Nothing that follows has happened, so that a dispatch is never in doubt because of it.
-fn not_minted(answer: &Answer, permission: Permission) -> CallError {
+fn not_minted(answer: &Answer, permission: Permission) -> Result<Minted, CallError> {
     match answer::failure(answer, Effect::Read, Timestamp::now()) {
         GitHubError::Refused { status, message, .. } if message.contains("permission") => {
-            CallError::GitHub(GitHubError::Refused { status, message, permission: Some(permission.to_string()) })
+            let permission = Some(permission.to_string());
+            Err(CallError::GitHub(GitHubError::Refused { status, message, permission }))
         }
         // The other thing that can be wrong with the request is its repository.
-        GitHubError::Refused { status: 422, message, .. } => CallError::NoSuchRepository(message),
-        error => CallError::GitHub(error),
+        GitHubError::Refused { status: 422, message, .. } => Ok(Minted::NotCovered(message)),
+        error => Err(CallError::GitHub(error)),
+    }
+}
+
+/// What came of asking for a token.
+enum Minted {
+    Token(Arc<Token>),
+    /// There is no such installation.
+    NoInstallation,
+    /// The installation does not cover that repository: GitHub's message.
+    NotCovered(String),
+}
+
+impl Minted {
+    fn into_token(self) -> Result<Arc<Token>, CallError> {
+        match self {
+            Self::Token(token) => Ok(token),
+            Self::NoInstallation => Err(CallError::NotInstalled),
+            Self::NotCovered(message) => Err(CallError::NoSuchRepository(message)),
+        }
     }
 }
 

@@ -32,6 +32,30 @@ fn the_story_comes_out_as_it_should() {
 }
 
 #[test]
+fn the_stories_of_pull_requests_come_out_as_they_should() {
+    for (story, parts) in [
+        (
+            "preview",
+            &["preview-create-from-api", "preview-teardown-from-api", "live: https://", "nothing is started"][..],
+        ),
+        (
+            "command",
+            &["a reaction to the comment: eyes", ": confused", "Admin panel", r#""merged":false"#, "clean up by hand"],
+        ),
+        ("stack", &["stack-apply", "stack-destroy", "pr-2", "dispatch sweep"]),
+    ] {
+        let output = dispatch(&["demo", "--once", "--story", story]).output().unwrap();
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}\n{told}", text(&output.stderr));
+        for part in parts {
+            assert!(told.contains(part), "`{part}` is not in the story:\n{told}");
+        }
+        let widest = told.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{widest:?}\n{told}");
+    }
+}
+
+#[test]
 fn the_dashboard_stays_until_a_signal() {
     let mut demo = Program::start(&mut dispatch(&["demo"]));
     demo.wait_for(|line| line.contains("Ctrl-C").then_some(()));

@@ -264,10 +264,9 @@ fn not_confirmed(given: &GivenCommand<'_>, rule: &CommandSource) -> Misfit {
             format!("only with its full commit is {command} taken: {} is the newest one", quote(head))
         }
         Head::SameRepository if given.head_is_known() => return None,
-        Head::SameRepository => format!(
-            "it is not certain that {} was the newest commit when {command} was given: give it with the full commit",
-            quote(head),
-        ),
+        Head::SameRepository => {
+            format!("it is not certain that {} was the newest commit when {command} was given", quote(head),)
+        }
     };
     Some((Filter::Commit, message))
 }

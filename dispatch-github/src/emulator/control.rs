@@ -5,7 +5,8 @@
 //!
 //! ## `GET /_emulator/requests`
 //! Every API request, oldest first. `status` is null where the connection was cut, `repositories` is null where the token
-//! is for its whole installation, and both that and `permissions` are null without a token.
+//! is for its whole installation, and both that and `permissions` are null without a token. `query` and `body` are there
+//! where the request had them, the body as a text, byte for byte.
 //! ```json
 //! [{"at": "2026-01-01T00:00:00Z", "method": "GET", "path": "/repos/octo-org/api/contents/dispatching.yml",
 //!   "caller": "installation", "permissions": {"contents": "read", "metadata": "read"},

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -68,20 +69,25 @@ impl Courier {
 /// Sends webhooks, one after the other, until the emulator stops. Nothing is sent again by itself.
 pub(super) async fn deliver(shared: Arc<Shared>, courier: Courier, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     while let Some(parcel) = parcels.recv().await {
-        let Some(url) = lock(&shared.webhook_url).clone() else { continue };
-        let app_id = lock(&shared.world).app().id;
-        let started = Instant::now();
-        let outcome = courier.carry(&url, app_id, &parcel).await;
-        let duration = started.elapsed().as_secs_f64();
-        let (status, problem) = match &outcome {
-            Ok(status) => (Some(*status), ""),
-            Err(problem) => (None, problem.as_str()),
-        };
-        shared.world().record_delivery(parcel.webhook, status, problem, duration);
-        if let Some(answer) = parcel.answer {
-            // Who asked may have gone.
-            let _ = answer.send(status);
-        }
+        carry(&shared, &courier, parcel).await;
+        shared.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn carry(shared: &Shared, courier: &Courier, parcel: Parcel) {
+    let Some(url) = lock(&shared.webhook_url).clone() else { return };
+    let app_id = lock(&shared.world).app().id;
+    let started = Instant::now();
+    let outcome = courier.carry(&url, app_id, &parcel).await;
+    let duration = started.elapsed().as_secs_f64();
+    let (status, problem) = match &outcome {
+        Ok(status) => (Some(*status), ""),
+        Err(problem) => (None, problem.as_str()),
+    };
+    shared.world().record_delivery(parcel.webhook, status, problem, duration);
+    if let Some(answer) = parcel.answer {
+        // Who asked may have gone.
+        let _ = answer.send(status);
     }
 }
 

@@ -128,7 +128,7 @@ async fn exchange(
         tokio::time::sleep(delay).await;
     }
     let body = to_bytes(body, MAX_BODY).await;
-    let query = head.uri.query().unwrap_or_default();
+    let query = head.uri.query();
     let mut world = shared.world();
     let credential = auth::credential(&head.headers, world.app(), &lock(&shared.app_key));
     let (credential, bad_credential) = match credential {
@@ -138,7 +138,7 @@ async fn exchange(
     let call = Call {
         credential,
         path,
-        query: auth::query(query),
+        query: auth::query(query.unwrap_or_default()),
         headers: head.headers,
         body: body.as_ref().cloned().unwrap_or_default(),
         raw_path,
@@ -155,6 +155,7 @@ async fn exchange(
         Ok((answer.status, answer))
     });
     let rate = world.rate(caller);
+    world.note_content(query, &call.body);
     match exchange {
         Exchange::Answered(answer) => finished(answer, rate),
         Exchange::Refused(error) => finished(error.into(), rate),

@@ -1,5 +1,7 @@
 //! Reading policy files.
 
+use std::time::Duration;
+
 use dispatch_core::name::RepositoryId;
 use dispatch_core::policy::{MAX_BYTES, PolicyPath};
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, GitHubPort, RateLimitReset};
@@ -79,6 +81,37 @@ async fn an_etag_of_another_token_is_never_sent() {
     read(&fake.github(), Some(&version("\"same\""))).await.unwrap();
     let all = fake.server.received_requests().await.unwrap();
     assert!(all.iter().all(|request| !request.headers.contains_key("if-none-match")));
+}
+
+/// A token outlives what it was made for, and then GitHub says of each file that it is not there.
+#[tokio::test]
+async fn a_file_that_is_gone_is_asked_for_with_a_new_token_so_that_a_lost_app_is_no_lost_file() {
+    let gone = || status(404, "Not Found");
+    for (case, installation, token_again, expected) in [
+        ("no App any more", gone(), status(422, "not accessible"), FileRead::NotInstalled),
+        (
+            "no file any more",
+            ok(json!({ "id": 7 })),
+            token("ghs_2", Duration::from_secs(3600), &json!([{ "id": 42, "full_name": "acme/app", "private": true }])),
+            FileRead::NoSuchFile { repository: FOUND },
+        ),
+    ] {
+        let fake = Fake::bare().await;
+        let found = json!([{ "id": 42, "full_name": "acme/app", "private": true }]);
+        fake.answer_once("GET", INSTALLATION, ok(json!({ "id": 7 }))).await;
+        fake.answer_once("POST", TOKENS, token("ghs_1", Duration::from_secs(3600), &found)).await;
+        fake.answer_once("GET", FILE, ok(file(b"{}"))).await;
+        fake.answer("GET", INSTALLATION, installation).await;
+        fake.answer("POST", TOKENS, token_again).await;
+        fake.answer("GET", FILE, gone()).await;
+        let github = fake.github();
+        assert!(matches!(read(&github, None).await.unwrap(), FileRead::Found { .. }), "{case}");
+        assert_eq!(read(&github, None).await.unwrap(), expected, "{case}");
+        // What is known to be gone costs no more.
+        let before = fake.log().await.len();
+        assert_eq!(read(&github, None).await.unwrap(), expected, "{case}");
+        assert!(fake.log().await.len() <= before + 1, "{case}: {:#?}", fake.log().await);
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn ten_concurrent_reads_fail_by_one_request() {
 async fn by_name_the_token_is_for_that_name_and_says_which_repository_it_is() {
     let fake = Fake::start().await;
     fake.answer("GET", FILE, ok(file(b"{}"))).await;
+    fake.answer("GET", "/repos/ACME/App/contents/dispatching.yml", ok(file(b"{}"))).await;
     let github = fake.github();
     let FileRead::Found { repository, .. } = github.read_file(&app(), None, PolicyPath::Root, None).await.unwrap()
     else {

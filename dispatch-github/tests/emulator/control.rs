@@ -107,6 +107,9 @@ async fn faults_are_ordered_and_requests_are_listed() {
     let last = requests.as_array().unwrap().last().unwrap();
     assert_eq!(last["repositories"], json!(["octo-org/api"]));
     assert_eq!(last["permissions"], json!({ "contents": "read", "metadata": "read" }));
+    assert_eq!((&last["query"], &last["body"]), (&Value::Null, &Value::Null));
+    let made = &requests[1];
+    assert!(made["body"].as_str().unwrap().contains(r#""permissions":{"contents":"read"}"#), "{made}");
 }
 
 #[tokio::test]

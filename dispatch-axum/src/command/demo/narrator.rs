@@ -151,7 +151,7 @@ impl<'a> Narrator<'a> {
         let owner: Owner = repository.owner();
         let checked = Policy::check(source.as_bytes(), &owner, &short_file(repository, PolicyPath::Root));
         for line in checked.diagnostics.render(source).trim_end().lines() {
-            self.screen.line(format_args!("           {line}"))?;
+            self.screen.report(line)?;
         }
         Ok(())
     }

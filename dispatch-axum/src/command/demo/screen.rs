@@ -57,6 +57,26 @@ impl Screen {
         ))
     }
 
+    /// Why an act comes out as it does.
+    pub(super) fn remark(&self, text: &str) -> io::Result<()> {
+        wrapped(text, WIDTH - 5).iter().try_for_each(|part| {
+            let part = self.paint(Style::Faint, part);
+            self.line(format_args!("     {part}"))
+        })
+    }
+
+    /// One line of a comment at GitHub.
+    pub(super) fn quoted(&self, line: &str) -> io::Result<()> {
+        let bar = self.paint(Style::Faint, "│");
+        wrapped(line, WIDTH - 12).iter().try_for_each(|part| self.line(format_args!("          {bar} {part}")))
+    }
+
+    /// One line of a report that is set out already. Only one that begins at the margin is broken where it is too wide.
+    pub(super) fn report(&self, line: &str) -> io::Result<()> {
+        let parts = if line.starts_with(' ') { vec![line.to_owned()] } else { wrapped(line, WIDTH - 11) };
+        parts.iter().try_for_each(|part| self.line(format_args!("           {part}").to_string().trim_end()))
+    }
+
     /// A detail under a decision: a short label, and a text that may take several lines.
     pub(super) fn detail(&self, label: &str, text: &str) -> io::Result<()> {
         let mut label = label;

@@ -32,6 +32,12 @@ pub struct ApiRequest {
     pub permissions: Option<Permissions>,
     /// The repositories that the token is narrowed to; none without a token, or where it is for all of its installation.
     pub repositories: Option<Vec<Repository>>,
+    /// The query, as it was in the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// The body, byte for byte. None where there was none, and where nobody said what was sent ([`World::note_content`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// The answer's status; none where the connection was cut.
     pub status: Option<u16>,
 }
@@ -108,6 +114,13 @@ impl World {
         exchange
     }
 
+    /// Adds to the record of the last request what it said beyond its path. Who carries real requests knows it.
+    pub fn note_content(&mut self, query: Option<&str>, body: &[u8]) {
+        let Some(last) = self.requests.last_mut() else { return };
+        last.query = query.map(str::to_owned);
+        last.body = (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned());
+    }
+
     fn counted<T>(
         &mut self,
         caller: Caller<'_>,
@@ -140,6 +153,8 @@ impl World {
             permissions: token.map(|token| token.permissions.clone()),
             repositories: token
                 .and_then(|token| token.repositories.as_ref().map(|ids| ids.iter().filter_map(names).collect())),
+            query: None,
+            body: None,
             status: None,
         };
         self.requests.push(request);

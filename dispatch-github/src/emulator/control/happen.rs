@@ -27,13 +27,13 @@ pub(super) fn happen(shared: &Shared, order: EventOrder) -> Result<(EventAnswer,
         }
     };
     let Some(last) = webhooks.pop() else { return Ok((answer, None)) };
-    // Nobody receives any more only while the emulator stops; then the status never comes.
     for webhook in webhooks {
-        let _ = shared.parcels.send(Parcel { webhook, signature: None, answer: None });
+        shared.send(Parcel { webhook, signature: None, answer: None });
     }
+    // While the emulator stops, the status never comes.
     let (sender, status) = oneshot::channel();
     let delivery = last.delivery.clone();
-    let _ = shared.parcels.send(Parcel { webhook: last, signature, answer: Some(sender) });
+    shared.send(Parcel { webhook: last, signature, answer: Some(sender) });
     Ok((answer, Some((delivery, status))))
 }
 

@@ -1,0 +1,14 @@
+//! The three systems end to end, everything over HTTP: an emulated GitHub, the real client, the durable store, the real
+//! workers. Each test ends with what GitHub was asked, and nothing else may have been asked.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(unreachable_pub, reason = "modules of a test")]
+
+mod asked;
+mod attacks;
+mod command;
+mod house;
+mod limits;
+mod policies;
+mod preview;
+mod stack;
