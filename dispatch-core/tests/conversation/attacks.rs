@@ -171,23 +171,39 @@ fn a_command_on_a_pull_request_that_is_closed_or_not_shown() {
 
 #[test]
 fn values_beyond_the_limits_of_github() {
-    let mut setup = Setup::pull_request(PullRequestAction::Opened);
-    let payload = |count: usize, length: usize| {
-        let properties = (0..count).map(|n| format!("p{n}: \"{}\"", "x".repeat(length))).collect::<Vec<_>>().join(", ");
-        format!(
+    let rules = |lengths: &[usize]| {
+        let texts = lengths.iter().enumerate().map(|(n, length)| format!("p{n}: \"{}\"", "x".repeat(*length)));
+        let names: Vec<_> = (0..lengths.len()).map(|n| format!("p{n}")).collect();
+        let source = format!(
             "outbound:\n  - source: {{ pull_request: [opened] }}\n    targets:\n      - repository: cms_infrastructure\n        \
-             event: e\n        payload: {{ {properties} }}\n"
-        )
-    };
-    let accept = |count: usize| {
-        let names = (0..count).map(|n| format!("p{n}")).collect::<Vec<_>>().join(", ");
-        format!(
+             event: e\n        payload: {{ {} }}\n",
+            texts.collect::<Vec<_>>().join(", ")
+        );
+        let target = format!(
             "inbound:\n  - source: {{ repository: cms, pull_request: [opened] }}\n    targets:\n      - event: e\n        \
-             accept_payload: [{names}]\n"
-        )
+             accept_payload: [{}]\n",
+            names.join(", ")
+        );
+        (source, target)
     };
-    (setup.source, setup.target) = (payload(10, 1_000), accept(10));
-    assert_eq!(setup.outcome(), "allowed");
+    // Ten properties take 81 bytes around their values.
+    let of_bytes = |bytes: usize| [vec![6_000; 9], vec![bytes - 81 - 9 * 6_000]].concat();
+    for (lengths, code, told) in [
+        (vec![1_024; 10], "allowed", ""),
+        (vec![1; 11], "source_policy_invalid", "11 properties, and GitHub takes at most 10"),
+        (vec![1_025], "inputs_template_error", "1025 characters"),
+        // Each value alone is too long as well, which only a plan tells.
+        (of_bytes(65_535), "inputs_template_error", "6000 characters"),
+        (of_bytes(65_536), "source_policy_invalid", "65536 bytes of payload, and GitHub takes at most 65535"),
+    ] {
+        let mut setup = Setup::pull_request(PullRequestAction::Opened);
+        (setup.source, setup.target) = rules(&lengths);
+        let plan = setup.plan();
+        let denied = plan.decisions.first().and_then(|decision| decision.denied()).map(|denied| &denied.message);
+        let message = plan.skipped.as_ref().map(|skipped| &skipped.message).or(denied).cloned().unwrap_or_default();
+        assert_eq!(setup.outcome(), code, "{lengths:?}: {message}");
+        assert!(message.contains(told), "{lengths:?}: {message}");
+    }
 }
 
 #[test]

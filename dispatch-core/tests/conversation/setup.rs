@@ -259,11 +259,12 @@ impl Answers for Setup {
         let source = *repository == self.event.repository.name;
         let (id, text) = if source { (SOURCE, &self.source) } else { (TARGET, &self.target) };
         let checked = Policy::check(text.as_bytes(), &repository.owner(), "dispatching.yml");
-        let policy = checked.policy.unwrap_or_else(|| panic!("{}", checked.diagnostics.render(text)));
-        PolicyAnswer {
-            repository: Some(Identity::Verified { id, private: false }),
-            file: PolicyFile::Found { path: PolicyPath::Root, policy: Arc::new(policy) },
-        }
+        let path = PolicyPath::Root;
+        let file = match checked.policy {
+            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
+            None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
+        };
+        PolicyAnswer { repository: Some(Identity::Verified { id, private: false }), file }
     }
 
     fn pull_request(&mut self, _: PullRequestNumber) -> Option<PullRequestRecord> {

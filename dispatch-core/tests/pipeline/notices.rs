@@ -189,9 +189,12 @@ fn what_changes_before_it_is_shown_is_shown_once_as_it_is_at_last() {
 #[test]
 fn what_github_refuses_is_given_up_with_the_name_of_the_permission() {
     let house = House::settled();
-    house.order("POST", CREATE_CHECK, FaultKind::status(403));
+    let headers = [("X-Accepted-GitHub-Permissions".to_owned(), "checks=write".to_owned())].into();
+    house.order("POST", CREATE_CHECK, FaultKind::Status { status: 403, body: None, headers });
     house.run();
-    assert!(matches!(&house.show()[..], [Shown::GivenUp { .. }]));
+    let shown = house.show();
+    let [Shown::GivenUp { error }] = &shown[..] else { panic!("{shown:?}") };
+    assert!(error.ends_with("(GitHub wants the permission checks=write)"), "{error}");
     assert!(house.show().is_empty());
 }
 
