@@ -15,9 +15,10 @@ use dispatch_core::Timestamp;
 use dispatch_core::delivery::Delivery;
 use dispatch_core::dispatch::{Dispatch, DispatchState};
 use dispatch_core::notice::Notice;
-use dispatch_core::pipeline::{Pipeline, Planned, Reported, Revoked, Shown};
+use dispatch_core::pipeline::{Pipeline, Planned, ProposalChecked, Reported, Revoked, Shown};
 use dispatch_core::ports::store::{Claim, Queue, Record, Stored};
 use dispatch_core::ports::{IssuePort, NoticePort, StoreError};
+use dispatch_core::proposal::ProposalRecord;
 use dispatch_core::report::Report;
 use dispatch_core::revocation::Revocation;
 use futures_util::FutureExt;
@@ -290,6 +291,7 @@ impl Work {
             Record::Dispatch(dispatch) => ("dispatch", self.dispatch(*dispatch, item.version).await),
             Record::Report(report) => ("report", self.report(*report, item.version).await),
             Record::Notice(notice) => ("show", self.show(*notice, item.version).await),
+            Record::Proposal(proposal) => ("check", self.check(*proposal, item.version).await),
             other => {
                 tracing::error!(key = %other.key(), "this is no work");
                 return Ok(());
@@ -404,6 +406,27 @@ impl Work {
         })
     }
 
+    async fn check(&self, proposal: ProposalRecord, version: u64) -> Result<&'static str, StoreError> {
+        Ok(match self.pipeline.check_proposal(proposal, version, Timestamp::now()).await? {
+            ProposalChecked::Changed => {
+                tracing::info!("a policy file is proposed");
+                "changed"
+            }
+            ProposalChecked::Unchanged => {
+                tracing::debug!("no policy file is proposed");
+                "unchanged"
+            }
+            ProposalChecked::PutBack { until, error } => {
+                tracing::info!(%until, error, "looking at a proposed policy file waits");
+                "put_back"
+            }
+            ProposalChecked::GivenUp { error } => {
+                tracing::warn!(error, "GitHub does not show a proposed policy file");
+                "given_up"
+            }
+        })
+    }
+
     async fn show(&self, notice: Notice, version: u64) -> Result<&'static str, StoreError> {
         let Some(notices) = self.telling.as_ref().and_then(|to| to.notices.as_ref()) else { return Ok("left") };
         Ok(match self.pipeline.show(&**notices, notice, version, Timestamp::now()).await? {
@@ -446,6 +469,9 @@ fn span(record: &Record) -> tracing::Span {
         ),
         Record::Report(report) => {
             tracing::info_span!("report", repository = %report.name, workflow = %report.key.workflow)
+        }
+        Record::Proposal(proposal) => {
+            tracing::info_span!("check", repository = %proposal.event.repository.name, check = %proposal.check)
         }
         Record::Notice(notice) => {
             tracing::info_span!("show", repository = %notice.repository().name, notice = %record.key())

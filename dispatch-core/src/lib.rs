@@ -37,7 +37,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod ports;
 pub mod projection;
-mod proposal;
+pub mod proposal;
 pub mod pull_request;
 pub mod quote;
 pub mod reason;

@@ -8,6 +8,7 @@
 //! | [`Pipeline::revoke`] | a [`Revocation`](crate::revocation::Revocation) | each dispatch that it cancels, then how far it got |
 //! | [`Pipeline::dispatch`] | a dispatch | first that the call begins, then GitHub's answer |
 //! | [`Pipeline::report`] | what is to be told about failures | that it was told |
+//! | [`Pipeline::check_proposal`] | a pull request that may propose a policy file | the check that tells of it |
 //! | [`Pipeline::show`] | a check run, a comment or a reaction | first that it is created, then that it is there |
 //!
 //! [`Pipeline::recover`] is no stage: it looks for what never came to the first one. [`Pipeline::sweep`] is none either: it looks
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::parked::ParkedOutcome;
+pub use self::proposal::ProposalChecked;
 pub use self::revoke::Revoked;
 pub use self::sweep::{SweepOptions, SweepOutcome, Swept, SweptUnknown};
 use crate::Timestamp;

@@ -1,17 +1,22 @@
 //! The policy file that a pull request proposes: what is wrong with it, and what would start if it were merged.
 //!
 //! A decision never uses such a file; only the check `dispatch / policy` does. What would start is found by the decision
-//! itself: it is asked about [events that a rule is about](case), with the proposed file on this side and the file in force
-//! on the other.
+//! itself: it is asked about events that a rule is about, with the proposed file on this side and the file in force on the
+//! other.
+//!
+//! Looking is work of its own, a [`ProposalRecord`]: whatever happens to it, nothing that is to be started waits for it.
 
 mod case;
+mod record;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::collections::BTreeSet;
 
-use self::case::{Answered, Case};
+pub use self::record::ProposalRecord;
+
+use self::case::{Answered, Case, StandIn};
 use crate::chain::Place;
 use crate::decide::{Decision, EdgeKey, Identity, Known, Lookup, PolicyAnswer, PolicyFile, SourceView, decide_with};
 use crate::diagnostic::{Diagnostics, Severity, visible};
@@ -21,6 +26,7 @@ use crate::name::{CheckId, Repository};
 use crate::notice::{AnnotationLevel, Check, CheckAnnotation, CheckConclusion, CheckStatus};
 use crate::policy::{Checked, InboundRule, OutboundRule, Policy, PolicyPath, RuleLocation, Source, two_policy_files};
 use crate::ports::github::RepositoryRef;
+use crate::ports::pull_requests::FileAt;
 use crate::reason::Reason;
 
 /// The name of the check.
@@ -36,24 +42,25 @@ pub(crate) struct Proposal<'a> {
     pub(crate) event: &'a Event,
     /// The pull request.
     pub(crate) pull_request: &'a PullRequestState,
-    /// The file; None: the one in force goes, and no other comes.
+    /// The file; None: it goes, and no other comes.
     pub(crate) file: Option<ProposedFile>,
 }
 
-/// A policy file of a pull request's newest commit.
+/// The policy file of a pull request's newest commit.
 pub(crate) struct ProposedFile {
     pub(crate) path: PolicyPath,
     pub(crate) checked: Checked,
-    /// Whether there is a file in the other place too, which is not read.
+    /// Whether there is a file in the other place too, which does not count.
     pub(crate) hides_another: bool,
 }
 
 impl ProposedFile {
     /// What counts of the files in both places, in the order of [`PolicyPath::ALL`].
-    pub(crate) fn of(repository: &Repository, files: [Option<Vec<u8>>; 2]) -> Option<Self> {
+    pub(crate) fn of(repository: &Repository, files: &[Option<FileAt>; 2]) -> Option<Self> {
         let hides_another = files.iter().all(Option::is_some);
-        let (path, bytes) = PolicyPath::ALL.into_iter().zip(files).find_map(|(path, file)| Some((path, file?)))?;
-        let checked = Policy::check(&bytes, &repository.owner(), path.as_str());
+        let (path, file) =
+            PolicyPath::ALL.into_iter().zip(files).find_map(|(path, file)| Some((path, file.as_ref()?)))?;
+        let checked = Policy::check(&file.bytes, &repository.owner(), path.as_str());
         Some(Self { path, checked, hides_another })
     }
 }
@@ -91,6 +98,8 @@ enum Verdict {
     Allowed(Option<RuleLocation>),
     /// No, and why, as far as it may be seen.
     Denied(Option<Reason>, String),
+    /// It depends on what is sent: this was assumed, and then the answer is no, and why.
+    Depends(String, Option<Reason>, String),
 }
 
 impl Proposal<'_> {
@@ -119,13 +128,13 @@ impl Proposal<'_> {
         let problems = self.problems();
         let (title, summary) = text::write(self, &problems, answers.as_ref());
         let repository = &self.event.repository;
-        let allowed = answers.iter().flat_map(|answers| &answers.known).flat_map(|answer| &answer.verdicts);
+        let mut verdicts = answers.iter().flat_map(|answers| &answers.known).flat_map(|answer| &answer.verdicts);
         let conclusion = if problems.has_errors() {
             CheckConclusion::Failure
         } else if self.file.is_none()
             || !problems.problems.is_empty()
             || answers.as_ref().is_some_and(|answers| answers.more > 0)
-            || allowed.into_iter().any(|(_, verdict)| matches!(verdict, Verdict::Denied(..)))
+            || !verdicts.all(|(_, verdict)| matches!(verdict, Verdict::Allowed(_)))
         {
             CheckConclusion::Neutral
         } else {
@@ -178,47 +187,78 @@ impl Proposal<'_> {
         known: &Known,
         guardrails: &Guardrails,
     ) -> Answer<'p> {
-        let own = &self.event.repository;
-        let cases = Case::of(self, edge.source, edge.direction, edge.other, known);
-        let verdicts = cases.into_iter().map(|case| {
-            let mut answers = Answered { own: &own.name, proposed, known, case: &case, target: &edge.target };
-            let plan = decide_with(&case.event, guardrails, &mut answers);
-            let mut decisions = plan.decisions.iter().filter(|decision| decision.target == edge.target);
-            let verdict = match (&plan.skipped, edge.direction) {
-                (Some(skipped), Direction::Out) => Verdict::Denied(Some(skipped.reason), skipped.message.clone()),
-                (Some(skipped), Direction::In) => self.seen_from_here(
-                    edge.other,
-                    known,
-                    Verdict::Denied(Some(skipped.reason), skipped.message.clone()),
-                ),
-                (None, Direction::Out) => {
-                    let ours = decisions.find(|decision| decision.outbound_rule.line == edge.line);
-                    ours.map_or_else(nothing_of_it, outwards)
-                }
-                (None, Direction::In) => {
-                    let all: Vec<_> = decisions.collect();
-                    let best = all.iter().find(|decision| decision.allowed().is_some()).or(all.first());
-                    let verdict = best.map_or_else(nothing_of_it, |decision| inwards(decision));
-                    self.seen_from_here(edge.other, known, verdict)
-                }
-            };
-            (case.words, verdict)
+        let verdicts = |stand_in| {
+            let cases = Case::of(self, edge.source, edge.direction, edge.other, known, stand_in).into_iter();
+            cases.map(|case| {
+                let verdict = self.verdict(&edge, &case, proposed, known, guardrails);
+                (case, verdict)
+            })
+        };
+        let [one, another] = StandIn::BOTH;
+        let verdicts = verdicts(one).zip(verdicts(another)).map(|((case, verdict), (other_case, other))| {
+            (case.words, verdict.or_depends(case.assumed, other, other_case.assumed))
         });
         Answer { verdicts: verdicts.collect(), edge }
     }
 
+    /// What is decided about one case of an edge.
+    fn verdict(
+        &self,
+        edge: &Edge<'_>,
+        case: &Case,
+        proposed: &PolicyAnswer,
+        known: &Known,
+        guardrails: &Guardrails,
+    ) -> Verdict {
+        let own = &self.event.repository.name;
+        let mut answers = Answered { own, proposed, known, case, target: &edge.target };
+        let plan = decide_with(&case.event, guardrails, &mut answers);
+        let mut decisions = plan.decisions.iter().filter(|decision| decision.target == edge.target);
+        match (&plan.skipped, edge.direction) {
+            (Some(skipped), Direction::Out) => Verdict::Denied(Some(skipped.reason), skipped.message.clone()),
+            (Some(skipped), Direction::In) => {
+                self.seen_from_here(edge, known, Verdict::Denied(Some(skipped.reason), skipped.message.clone()))
+            }
+            (None, Direction::Out) => {
+                let ours = decisions.find(|decision| decision.outbound_rule.line == edge.line);
+                ours.map_or_else(nothing_of_it, outwards)
+            }
+            (None, Direction::In) => {
+                let all: Vec<_> = decisions.collect();
+                let best = all.iter().find(|decision| decision.allowed().is_some()).or(all.first());
+                let verdict = best.map_or_else(nothing_of_it, |decision| inwards(decision));
+                self.seen_from_here(edge, known, verdict)
+            }
+        }
+    }
+
     /// What the readers of this repository may see of what another repository's file says: the same as that repository's
     /// readers may see of this one's.
-    fn seen_from_here(&self, other: &Repository, known: &Known, verdict: Verdict) -> Verdict {
-        let own = &self.event.repository;
+    fn seen_from_here(&self, edge: &Edge<'_>, known: &Known, verdict: Verdict) -> Verdict {
+        let (own, other) = (&self.event.repository, edge.other);
         let other_private = match known.policies.get(other).and_then(|answer| answer.repository) {
             Some(Identity::Verified { private, .. }) => private,
             Some(Identity::Assumed) | None => *other != own.name,
         };
-        match verdict {
-            verdict if own.name.same_owner(other) && (own.private || !other_private) => verdict,
-            Verdict::Allowed(_) => Verdict::Allowed(None),
-            Verdict::Denied(..) => Verdict::Denied(None, "the source has not agreed or does not exist".to_owned()),
+        match (verdict, edge.direction) {
+            (verdict, _) if own.name.same_owner(other) && (own.private || !other_private) => verdict,
+            (Verdict::Allowed(_), _) => Verdict::Allowed(None),
+            (_, Direction::Out) => Verdict::Denied(None, SourceView::HIDDEN.to_owned()),
+            (_, Direction::In) => Verdict::Denied(None, "the source has not agreed or does not exist".to_owned()),
+        }
+    }
+}
+
+impl Verdict {
+    /// What is the same whatever was assumed; or that it depends on it.
+    fn or_depends(self, assumed: String, other: Self, other_assumed: String) -> Self {
+        match (self, other) {
+            (Self::Allowed(_), Self::Denied(reason, message)) => Self::Depends(other_assumed, reason, message),
+            (Self::Denied(reason, message), Self::Allowed(_)) => Self::Depends(assumed, reason, message),
+            (Self::Denied(Some(Reason::ValueNotAccepted), message), Self::Denied(_, other)) if message != other => {
+                Self::Depends(assumed, Some(Reason::ValueNotAccepted), message)
+            }
+            (verdict, _) => verdict,
         }
     }
 }

@@ -182,7 +182,7 @@ fn pull_requests_and_people_are_read_with_one_permission_each() {
     let permission = github.permission(&web, &"hubot".parse().unwrap()).now_or_never().unwrap().unwrap().unwrap();
     assert_eq!((permission.user.0, permission.level), (github.world().user_id("hubot"), PermissionLevel::Write));
     let file = github.policy_at(&web, PolicyPath::Root, &head).now_or_never().unwrap().unwrap();
-    assert_eq!(file.as_deref(), Some(b"inbound: []\n".as_slice()));
+    assert_eq!(file.unwrap().bytes, b"inbound: []\n");
     let workflows = github.workflows(&web).now_or_never().unwrap().unwrap();
     assert_eq!((workflows.len(), workflows[0].active), (1, true));
     let get = |path: &str, permission: &str| {

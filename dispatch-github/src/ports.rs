@@ -13,7 +13,7 @@ use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryLogPort};
 use dispatch_core::ports::github::{Budget, FileRead, FileVersion, GitHubError, GitHubPort, RepositoryRef, RunListing};
 use dispatch_core::ports::issues::{IssueChange, IssuePort};
 use dispatch_core::ports::notices::NoticePort;
-use dispatch_core::ports::pull_requests::{PermissionAnswer, PullRequestPort, WorkflowFound};
+use dispatch_core::ports::pull_requests::{FileAt, PermissionAnswer, PullRequestPort, WorkflowFound};
 use dispatch_core::request::DispatchRequest;
 
 use crate::GitHub;
@@ -37,7 +37,7 @@ impl GitHubPort for GitHub {
         branch: &Branch,
         sha: &CommitSha,
     ) -> Result<bool, GitHubError> {
-        let compared = self.compare(repository, branch, sha).await;
+        let compared = self.is_on_branch(repository, branch, sha).await;
         compared.inspect_err(|error| tell("commit_on_branch", &repository.name, error))
     }
 
@@ -125,9 +125,19 @@ impl PullRequestPort for GitHub {
         repository: &RepositoryRef,
         path: PolicyPath,
         commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError> {
+    ) -> Result<Option<FileAt>, GitHubError> {
         let read = self.read_at(repository, path, commit).await;
         read.inspect_err(|error| tell("policy_at", &repository.name, error))
+    }
+
+    async fn merge_base(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        commit: &CommitSha,
+    ) -> Result<Option<CommitSha>, GitHubError> {
+        let compared = self.read_merge_base(repository, branch, commit).await;
+        compared.inspect_err(|error| tell("merge_base", &repository.name, error))
     }
 
     async fn workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use dispatch_core::Timestamp;
-use dispatch_core::name::{DeliveryId, InstallationId, Login, Owner, RepositoryId, RunId};
+use dispatch_core::name::{CommitSha, DeliveryId, InstallationId, Login, Owner, RepositoryId, RunId};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -97,6 +97,13 @@ pub(crate) struct Content<'a> {
 #[derive(Deserialize)]
 pub(crate) struct Comparison {
     pub(crate) status: ComparisonStatus,
+    pub(crate) merge_base_commit: Option<MergeBase>,
+}
+
+/// The newest commit that both sides of a comparison have.
+#[derive(Deserialize)]
+pub(crate) struct MergeBase {
+    pub(crate) sha: CommitSha,
 }
 
 /// Where the head of a comparison stands, seen from its base.

@@ -4,7 +4,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::name::{CommitSha, WorkflowFile};
 use dispatch_core::policy::{MAX_BYTES, PolicyPath};
 use dispatch_core::ports::github::{GitHubError, RepositoryRef};
-use dispatch_core::ports::pull_requests::WorkflowFound;
+use dispatch_core::ports::pull_requests::{FileAt, NO_SUCH_COMMIT, WorkflowFound};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 
@@ -39,16 +39,21 @@ impl GitHub {
         repository: &RepositoryRef,
         path: PolicyPath,
         commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError> {
+    ) -> Result<Option<FileAt>, GitHubError> {
         let path = ApiPath::contents_at(&repository.name, path, commit);
         let answer = self.ask(&Call::read(repository, Permission::ContentsRead, path, read::BODY_LIMIT)).await?;
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
-            _ => return Err(answer::failure(&answer, Effect::Read, Timestamp::now())),
+        if answer.status != StatusCode::OK {
+            return match answer::failure(&answer, Effect::Read, Timestamp::now()) {
+                GitHubError::Refused { status: 404, message, .. } if message.starts_with(NO_SUCH_COMMIT) => {
+                    Err(GitHubError::Unavailable(message))
+                }
+                GitHubError::Refused { status: 404, .. } => Ok(None),
+                error => Err(error),
+            };
         }
         let Some(content) = content(&answer)? else { return Ok(None) };
-        decode(&content, MAX_BYTES).map(Some).ok_or_else(|| answer::unreadable(&answer))
+        let bytes = decode(&content, MAX_BYTES).ok_or_else(|| answer::unreadable(&answer))?;
+        Ok(Some(FileAt { bytes, blob_sha: answer::escape(&content.sha, 64) }))
     }
 
     pub(crate) async fn list_workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::environment::is_about_environments;
 use super::follow::Followed;
 use super::lookup::LookupError;
-use super::proposal::ProposalCheck;
 use super::tell::PlanAbout;
 use super::{Pipeline, Planned};
 use crate::Timestamp;
@@ -50,14 +49,10 @@ impl Pipeline {
         if let EventKind::RunProgress(_) = delivery.event.kind {
             // It tells how far a run got. No rule can be about it.
             let plan = Plan { skipped: None, decisions: Vec::new() };
-            return self.store_plan(delivery, version, (plan, Known::default(), None), now).await;
+            return self.store_plan(delivery, version, (plan, Known::default()), now).await;
         }
-        let decided = match self.decide(&delivery, now).await {
-            Ok((plan, known)) => self.check_proposal(&delivery.event, now).await.map(|check| (plan, known, check)),
-            Err(error) => Err(error),
-        };
-        match decided {
-            Ok((plan, ..)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
+        match self.decide(&delivery, now).await {
+            Ok((plan, _)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
             Ok(decided) => self.store_plan(delivery, version, decided, now).await,
             Err(LookupError::GitHub(error)) => {
                 let attempts = delivery.attempts.saturating_add(1);
@@ -83,7 +78,7 @@ impl Pipeline {
         &self,
         delivery: Delivery,
         version: u64,
-        (mut plan, mut known, proposal): (Plan, Known, Option<ProposalCheck>),
+        (mut plan, mut known): (Plan, Known),
         now: Timestamp,
     ) -> Result<Planned, StoreError> {
         for _ in 0..MAX_TRIES {
@@ -129,7 +124,7 @@ impl Pipeline {
             let (followed, further) = self.follow_writes(&delivery, now).await?;
             writes.extend(followed);
             facts.extend(further);
-            writes.extend(self.proposal_write(proposal.as_ref(), now).await?);
+            writes.extend(self.proposal_write(&delivery, &known, now).await?);
             let room = Commit::MAX_WRITES.saturating_sub(writes.len() + facts.len());
             writes.extend(self.plan_notices(&about, &plan, &dispatches, room, now).await?);
             match self.store.commit(Commit { writes, facts }).await {
@@ -137,8 +132,10 @@ impl Pipeline {
                 // Something else happened to the same pull request or environment.
                 Err(StoreError::Conflict(key)) if is_about_environments(&key) => {}
                 // Another delivery of the same event was faster, or another event of the same chain, or the same run got
-                // further, or somebody is shown something.
-                Err(StoreError::Conflict(RecordKey::Dispatch(_) | RecordKey::Root(_) | RecordKey::Notice(_))) => {}
+                // further, or somebody is shown something, or looks at the same commit.
+                Err(StoreError::Conflict(
+                    RecordKey::Dispatch(_) | RecordKey::Root(_) | RecordKey::Notice(_) | RecordKey::Proposal(_),
+                )) => {}
                 Err(error) => return Err(error),
             }
         }

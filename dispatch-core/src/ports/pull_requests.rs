@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::github::{GitHubError, RepositoryRef};
 use crate::event::PullRequestState;
-use crate::name::{CommitSha, Login, PullRequestNumber, TeamName, UserId, WorkflowFile};
+use crate::name::{Branch, CommitSha, Login, PullRequestNumber, TeamName, UserId, WorkflowFile};
 use crate::policy::PolicyPath;
 
 /// Reads about pull requests, each with a token for that one repository and that one permission.
@@ -53,17 +53,32 @@ pub trait PullRequestPort: Send + Sync {
         not_told()
     }
 
-    /// A policy file as it is at a commit (`contents: read`): at most [`crate::policy::MAX_BYTES`] plus one byte. None: it is
-    /// not there. Never the file that decisions use.
+    /// A policy file as it is at a commit (`contents: read`). None: the commit is there, and has no such file. Never the file
+    /// that decisions use.
     ///
     /// # Errors
-    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`]. A commit that GitHub does not know, or does not know yet, is
+    /// [`GitHubError::Unavailable`].
     async fn policy_at(
         &self,
         _repository: &RepositoryRef,
         _path: PolicyPath,
         _commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError> {
+    ) -> Result<Option<FileAt>, GitHubError> {
+        not_told()
+    }
+
+    /// The newest commit that a branch and a commit have in common (`contents: read`): from there on, what leads to the commit
+    /// is a change. None: they have none in common, or GitHub does not know one of them.
+    ///
+    /// # Errors
+    /// [`GitHubError`]; never [`GitHubError::InDoubt`].
+    async fn merge_base(
+        &self,
+        _repository: &RepositoryRef,
+        _branch: &Branch,
+        _commit: &CommitSha,
+    ) -> Result<Option<CommitSha>, GitHubError> {
         not_told()
     }
 
@@ -78,6 +93,18 @@ pub trait PullRequestPort: Send + Sync {
 
 fn not_told<T>() -> Result<T, GitHubError> {
     Err(GitHubError::Unavailable("this port tells nothing about pull requests".to_owned()))
+}
+
+/// What GitHub says, in a 404, where it does not know a commit. A file that is not there is only "Not Found".
+pub const NO_SUCH_COMMIT: &str = "No commit found for the ref";
+
+/// A file as it is at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileAt {
+    /// Its bytes: at most [`crate::policy::MAX_BYTES`] plus one.
+    pub bytes: Vec<u8>,
+    /// Its git blob: two files with the same one are the same.
+    pub blob_sha: String,
 }
 
 /// What a person may do in a repository.

@@ -21,9 +21,10 @@ use crate::environment::{Environment, EnvironmentKey, EnvironmentState};
 use crate::event::EventIdentity;
 use crate::fact::Fact;
 use crate::ledger::Ledger;
-use crate::name::{Branch, CommitSha, DeliveryId, RepositoryId, RunId};
+use crate::name::{Branch, CheckId, CommitSha, DeliveryId, RepositoryId, RunId};
 use crate::notice::{CommentAbout, CommentKey, Notice, NoticeKey};
 use crate::projection::ViewRow;
+use crate::proposal::ProposalRecord;
 use crate::pull_request::{PullRequestKey, PullRequestRecord};
 use crate::recovery::Recovery;
 use crate::report::{Report, ReportKey};
@@ -176,6 +177,8 @@ pub enum Record {
     Report(Box<Report>),
     /// What is shown to people at GitHub.
     Notice(Box<Notice>),
+    /// A pull request whose policy file is looked at.
+    Proposal(Box<ProposalRecord>),
     /// How many comments were begun in a repository lately.
     NewComments(RepositoryId, NewComments),
     /// What is remembered of a pull request.
@@ -244,6 +247,7 @@ impl Record {
             Self::Revocation(revocation) => RecordKey::Revocation(revocation.key.clone()),
             Self::Report(report) => RecordKey::Report(report.key.clone()),
             Self::Notice(notice) => RecordKey::Notice(notice.key()),
+            Self::Proposal(proposal) => RecordKey::Proposal(proposal.check.clone()),
             Self::NewComments(repository, _) => RecordKey::NewComments(*repository),
             Self::PullRequest(record) => RecordKey::PullRequest(record.key),
             Self::Environment(environment) => RecordKey::Environment(environment.key.clone()),
@@ -295,6 +299,10 @@ impl Record {
                 let lane = notice.repository().name.key();
                 notice.due.map(|due| Work { queue: Queue::Report, lane, due, held: false })
             }
+            Self::Proposal(proposal) => {
+                let lane = proposal.event.repository.name.key();
+                proposal.due.map(|due| Work { queue: Queue::Report, lane, due, held: false })
+            }
             Self::Edge(..)
             | Self::Lane(..)
             | Self::Head(..)
@@ -325,6 +333,7 @@ impl Record {
             Self::Root(_, budget) => Some(budget.at),
             Self::Revocation(revocation) => Some(revocation.received_at),
             Self::Notice(notice) => Some(notice.changed_at),
+            Self::Proposal(proposal) => Some(proposal.wanted_at),
             Self::NewComments(_, comments) => Some(comments.since),
             Self::PullRequest(record) => record.environments.is_empty().then_some(record.changed_at),
             Self::Environment(environment) => {
@@ -380,6 +389,8 @@ pub enum RecordKey {
     Report(ReportKey),
     /// Of what is shown to people at GitHub.
     Notice(NoticeKey),
+    /// Of a pull request whose policy file is looked at: that of its check.
+    Proposal(CheckId),
     /// Of how many comments were begun in a repository.
     NewComments(RepositoryId),
     /// Of a pull request.
@@ -424,6 +435,7 @@ impl fmt::Display for RecordKey {
             Self::Notice(NoticeKey::Reaction(repository, comment)) => {
                 write!(f, "notice/reaction/{repository}/{comment}")
             }
+            Self::Proposal(check) => write!(f, "proposal/{check}"),
             Self::NewComments(repository) => write!(f, "new_comments/{repository}"),
             Self::PullRequest(PullRequestKey { repository, number }) => write!(f, "pull_request/{repository}/{number}"),
             Self::Environment(EnvironmentKey { repository, name }) => {
@@ -454,7 +466,7 @@ pub enum Queue {
     Plan,
     /// Dispatches to call, and calls whose outcome is looked for.
     Dispatch,
-    /// Failures to tell, and notices to show.
+    /// Failures to tell, proposed policy files to look at, and notices to show.
     Report,
 }
 

@@ -1,7 +1,8 @@
 //! Events that stand for those that a rule is about, and what is assumed of them.
 //!
 //! What only the future can tell is assumed in favour of the rule: who gives a command may, the commit is where it should
-//! be, nothing was started before, and what is to be destroyed is there.
+//! be, nothing was started before, and what is to be destroyed is there. What has to have some value - a number, a branch, a
+//! login - has one of [two](StandIn::BOTH): what is not the same with both of them depends on the value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,16 +34,42 @@ use crate::quote::quote;
 
 /// How many branches of a rule are tried. The others are like them.
 const MAX_BRANCHES: usize = 4;
-/// Who does it.
-const SOMEBODY: (UserId, &str) = (UserId(1), "somebody");
-/// The pull request that it is about.
-const NUMBER: PullRequestNumber = PullRequestNumber(1);
+
+/// Values that stand for those that only the future can tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StandIn {
+    /// The number of the pull request or of the run.
+    number: u64,
+    /// The branch of the pull request.
+    branch: &'static str,
+    /// Who does it.
+    login: &'static str,
+}
+
+impl StandIn {
+    /// Two that have nothing in common.
+    pub(super) const BOTH: [Self; 2] = [
+        Self { number: 1, branch: "feature", login: "somebody" },
+        Self { number: 20_000, branch: "fix/another-one", login: "whoever-else" },
+    ];
+
+    fn user(&self) -> UserId {
+        UserId(self.number)
+    }
+
+    fn pull_request(&self) -> PullRequestNumber {
+        PullRequestNumber(self.number)
+    }
+}
 
 /// An event that stands for others.
 pub(super) struct Case {
     /// What it is, as the end of a sentence about the rule's source.
     pub(super) words: String,
+    /// What was assumed of it.
+    pub(super) assumed: String,
     pub(super) event: Event,
+    stand_in: StandIn,
     /// The pull request that it is about.
     pull_request: Option<PullRequestState>,
     /// What who gives a command may do.
@@ -56,6 +83,7 @@ struct Setting<'a> {
     is_own: bool,
     head_sha: &'a CommitSha,
     at: Timestamp,
+    stand_in: StandIn,
 }
 
 impl Case {
@@ -66,12 +94,13 @@ impl Case {
         direction: Direction,
         other: &Repository,
         known: &Known,
+        stand_in: StandIn,
     ) -> Vec<Self> {
         let own = &proposal.event.repository;
         let is_own = direction == Direction::Out || *other == own.name;
         let repository = if is_own { own.clone() } else { elsewhere(own, other, known) };
         let PullRequestState { head_sha, updated_at, .. } = proposal.pull_request;
-        let setting = Setting { repository, is_own, head_sha, at: *updated_at };
+        let setting = Setting { repository, is_own, head_sha, at: *updated_at, stand_in };
         let theirs = known.policies.get(other).filter(|_| !is_own).map(|answer| &answer.file);
         match source {
             Source::WorkflowRun(source) => setting.runs(source),
@@ -123,9 +152,9 @@ impl Setting<'_> {
             _ => Some(Conclusion::Success),
         };
         let run = |branch: &Branch| WorkflowRun {
-            id: RunId(1),
+            id: RunId(self.stand_in.number),
             attempt: 1,
-            number: 1,
+            number: self.stand_in.number,
             workflow: Some(source.workflow.clone()),
             conclusion,
             event: event.clone().unwrap_or_else(|| "push".to_owned()),
@@ -133,7 +162,7 @@ impl Setting<'_> {
             head_sha: self.head_sha.clone(),
             head: Head::SameRepository,
             actor: None,
-            url: format!("https://github.com/{}/actions/runs/1", self.repository.name),
+            url: format!("https://github.com/{}/actions/runs/{}", self.repository.name, self.stand_in.number),
             started_at: Some(self.at),
             updated_at: self.at,
         };
@@ -142,7 +171,8 @@ impl Setting<'_> {
                 None if !self.is_own => "on its default branch".to_owned(),
                 _ => format!("on {}", quote(&branch)),
             };
-            let mut case = self.case(words, EventKind::WorkflowRun(run(&branch)));
+            let assumed = format!("the run {}", self.stand_in.number);
+            let mut case = self.case((words, assumed), EventKind::WorkflowRun(run(&branch)));
             if !self.is_own {
                 case.event.repository.default_branch = branch;
             }
@@ -158,7 +188,8 @@ impl Setting<'_> {
                 let open = *action != PullRequestAction::Closed;
                 let Some(now) = self.pull_request(base.clone(), open, source.draft) else { continue };
                 let kind = EventKind::PullRequest(PullRequest { action: *action, now: now.clone(), sweep: None });
-                let case = self.case(format!("{} into {}", quote(action), quote(&base)), kind);
+                let words = format!("{} into {}", quote(action), quote(&base));
+                let case = self.case((words, self.assumed()), kind);
                 cases.push(Case { pull_request: Some(now), ..case });
             }
         }
@@ -181,13 +212,18 @@ impl Setting<'_> {
             let now = self.pull_request(base.clone(), true, source.draft)?;
             let kind = EventKind::Command(Command {
                 comment: CommentId(1),
-                pull_request: NUMBER,
+                pull_request: self.stand_in.pull_request(),
                 name: source.command.clone(),
                 argument: argument.clone(),
-                commenter: Commenter { id: SOMEBODY.0, login: SOMEBODY.1.parse().ok()?, person: true },
+                commenter: Commenter {
+                    id: self.stand_in.user(),
+                    login: self.stand_in.login.parse().ok()?,
+                    person: true,
+                },
                 created_at: self.at,
             });
-            let case = self.case(format!("by {who}, on a pull request into {}", quote(&base)), kind);
+            let words = format!("by {who}, on a pull request into {}", quote(&base));
+            let case = self.case((words, self.assumed()), kind);
             Some(Case { pull_request: Some(now), level, ..case })
         };
         self.branches(source.base.as_ref()).into_iter().filter_map(case).collect()
@@ -195,29 +231,36 @@ impl Setting<'_> {
 
     fn pull_request(&self, base_branch: Branch, open: bool, draft: Option<bool>) -> Option<PullRequestState> {
         Some(PullRequestState {
-            number: NUMBER,
+            number: self.stand_in.pull_request(),
             open,
             merged: !open,
             draft: draft.unwrap_or(false),
             base_branch,
-            head_branch: "feature".parse().ok()?,
+            head_branch: self.stand_in.branch.parse().ok()?,
             head_sha: self.head_sha.clone(),
             head: Head::SameRepository,
-            author: Some(SOMEBODY.0),
+            author: Some(self.stand_in.user()),
             keep: false,
             updated_at: self.at,
         })
     }
 
-    fn case(&self, words: String, kind: EventKind) -> Case {
+    /// What is assumed of a pull request and of who does it.
+    fn assumed(&self) -> String {
+        let StandIn { number, branch, login } = self.stand_in;
+        format!("pull request {number} from {} by {}", quote(branch), quote(login))
+    }
+
+    fn case(&self, (words, assumed): (String, String), kind: EventKind) -> Case {
         let event = Event {
             version: Event::VERSION,
             repository: self.repository.clone(),
             installation: Some(InstallationId(0)),
-            sender: SOMEBODY.1.parse().ok(),
+            sender: self.stand_in.login.parse().ok(),
             kind,
         };
-        Case { words, event, pull_request: None, level: PermissionLevel::None }
+        let stand_in = self.stand_in;
+        Case { words, assumed, event, stand_in, pull_request: None, level: PermissionLevel::None }
     }
 
     /// Branches that a filter is about: those that it names, and one for each pattern; the default branch, where it is one.
@@ -255,18 +298,21 @@ impl Answered<'_> {
         let now = self.case.pull_request.as_ref()?;
         let EventRepository { id, name, .. } = &self.case.event.repository;
         let source = RepositoryRef { id: *id, name: name.clone() };
-        let key = EnvironmentKey { repository: self.target.repository.clone(), name: "pr-1".parse().ok()? };
+        let StandIn { number, .. } = self.case.stand_in;
+        let key =
+            EnvironmentKey { repository: self.target.repository.clone(), name: format!("pr-{number}").parse().ok()? };
         let description = EnvironmentDescription {
             base: now.base_branch.clone(),
             deploy: now.head_branch.to_string(),
-            url: Some("https://pr-1.example.com".to_owned()),
+            url: Some(format!("https://pr-{number}.example.com")),
             links: BTreeMap::new(),
             cleanup: None,
             ttl: None,
         };
         let action = EnvironmentAction::Create;
         let at = now.updated_at;
-        let wish = EnvironmentUse { key, action, pull_request: NUMBER, description, keep: false, at };
+        let pull_request = self.case.stand_in.pull_request();
+        let wish = EnvironmentUse { key, action, pull_request, description, keep: false, at };
         let origin = EnvironmentOrigin::of(&self.case.event);
         let dispatch = DispatchKey { event: self.case.event.identity(), target: self.target.clone() };
         let environment =
@@ -299,7 +345,7 @@ impl Answers for Answered<'_> {
     }
 
     fn permission(&mut self, _login: &Login) -> Option<PermissionAnswer> {
-        Some(PermissionAnswer { user: SOMEBODY.0, level: self.case.level })
+        Some(PermissionAnswer { user: self.case.stand_in.user(), level: self.case.level })
     }
 
     fn team_member(&mut self, _team: &TeamName, _login: &Login) -> bool {

@@ -10,6 +10,8 @@ const SHA: &str = "3484a3fb816e0859fd6e1cea078d76385ff50625";
 struct World {
     private: bool,
     others: BTreeMap<&'static str, (bool, Option<&'static str>)>,
+    /// What GitHub does not let the App read.
+    refused: Option<&'static str>,
     settings: BTreeMap<String, String>,
 }
 
@@ -17,7 +19,7 @@ impl World {
     fn new(others: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let others = others.into_iter().map(|(name, file)| (name, (false, Some(file)))).collect();
         let settings = [("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())].into();
-        Self { private: false, others, settings }
+        Self { private: false, others, refused: None, settings }
     }
 
     fn with_private(mut self, name: &'static str) -> Self {
@@ -33,8 +35,7 @@ impl World {
     fn check_for(&self, file: &str, writer: bool) -> Check {
         let guardrails = Guardrails::from_settings(&self.settings).unwrap();
         let (event, pull_request) = event(self.private);
-        let files = [Some(file.as_bytes().to_vec()), None];
-        let file = ProposedFile::of(&event.repository.name, files);
+        let file = ProposedFile::of(&event.repository.name, &[Some(file_at(file)), None]);
         let proposal = Proposal { event: &event, pull_request: &pull_request, file };
         let mut known = Known::default();
         for lookup in proposal.lookups(&guardrails) {
@@ -48,6 +49,9 @@ impl World {
     }
 
     fn policy(&self, repository: &Repository) -> PolicyAnswer {
+        if self.refused == Some(repository.as_str()) {
+            return PolicyAnswer { repository: None, file: PolicyFile::Refused("no".to_owned()) };
+        }
         let Some((private, file)) = self.others.get(repository.as_str()) else {
             return PolicyAnswer { repository: None, file: PolicyFile::Absent };
         };
@@ -90,6 +94,10 @@ fn event(private: bool) -> (Event, PullRequestState) {
     (event, now)
 }
 
+fn file_at(text: &str) -> FileAt {
+    FileAt { bytes: text.as_bytes().to_vec(), blob_sha: String::new() }
+}
+
 fn conclusion(check: &Check) -> CheckConclusion {
     match check.status {
         CheckStatus::Completed(conclusion) => conclusion,
@@ -118,7 +126,7 @@ fn a_file_that_is_right_and_agreed_to_is_a_success() {
     insta::assert_snapshot!(format!("{}\n\n{}", check.title, check.summary), @"
     no problems; 1 of 1 edge would be allowed
 
-    The `dispatching.yml` of this pull request is not that of `main`. Nothing but this check reads it before it is merged.
+    This pull request changes the policy file. This is about `dispatching.yml` as it is in its newest commit: nothing but this check reads it before it is merged.
 
     **The file: no problems.**
 
@@ -183,7 +191,7 @@ inbound:
     insta::assert_snapshot!(format!("{}\n\n{}", check.title, check.summary), @"
     2 warnings; 3 of 6 edges would be allowed
 
-    The `dispatching.yml` of this pull request is not that of `main`. Nothing but this check reads it before it is merged.
+    This pull request changes the policy file. This is about `dispatching.yml` as it is in its newest commit: nothing but this check reads it before it is merged.
 
     **The file: 2 warnings.**
 
@@ -225,7 +233,7 @@ fn errors_are_annotations_at_their_lines_and_a_failure() {
     insta::assert_snapshot!(format!("{}\n\n{}", check.title, check.summary), @"
     3 errors
 
-    The `dispatching.yml` of this pull request is not that of `main`. Nothing but this check reads it before it is merged.
+    This pull request changes the policy file. This is about `dispatching.yml` as it is in its newest commit: nothing but this check reads it before it is merged.
 
     **The file: 3 errors.** It would mean nothing until the errors are mended: nothing would start.
     ");
@@ -288,6 +296,54 @@ fn more_edges_than_are_asked_about_are_counted_and_the_summary_fits() {
 }
 
 #[test]
+fn what_only_the_value_decides_is_not_judged_as_real() {
+    let file = "
+outbound:
+  - source: { command: /deploy }
+    targets: [{ repository: web, event: deploy, payload: { branch: '{{ pr.head_branch }}', by: '{{ sender.login }}' } }]
+  - source: { pull_request: [opened] }
+    targets: [{ repository: web, event: preview, payload: { pr: '{{ pr.number }}', to: production } }]
+";
+    let agrees = "
+inbound:
+  - source: { repository: api, command: /deploy }
+    targets: [{ event: deploy, accept_payload: { branch: { pattern: 'release/*' }, by: { pattern: login } } }]
+  - source: { repository: api, pull_request: [opened] }
+    targets: [{ event: preview, accept_payload: { pr: { pattern: number }, to: { one_of: [staging] } } }]
+";
+    let asked = |there: String| {
+        let check = World::new([("acme/web", &*there.leak())]).check(file);
+        assert_eq!(conclusion(&check), CheckConclusion::Neutral);
+        check.summary.lines().filter(|line| line.starts_with("  - ")).map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(asked(agrees.to_owned()), @"
+    - by somebody who may write, on a pull request into `main`: **depends on what is sent**; pull request 1 from `feature` by `somebody` would not be allowed: `branch` has the value `feature`, and the target accepts only text that matches `release/*` (`value_not_accepted`)
+    - `opened` into `main`: **would not be allowed**: `to` has the value `production`, and the target accepts only one of `staging` (`value_not_accepted`)
+    ");
+    // What one number or branch would be allowed by chance, and another would not.
+    let by_chance = agrees.replace("release/*", "f*e").replace("pattern: number", "max_length: 4");
+    insta::assert_snapshot!(asked(by_chance.replace("staging", "production")), @"
+    - by somebody who may write, on a pull request into `main`: **depends on what is sent**; pull request 20000 from `fix/another-one` by `whoever-else` would not be allowed: `branch` has the value `fix/another-one`, and the target accepts only text that matches `f*e` (`value_not_accepted`)
+    - `opened` into `main`: **depends on what is sent**; pull request 20000 from `fix/another-one` by `whoever-else` would not be allowed: `pr` has the value `20000`, and the target accepts only at most 4 characters long (`value_not_accepted`)
+    ");
+}
+
+#[test]
+fn one_side_that_cannot_be_read_hides_its_own_edges_only() {
+    let file = format!("{RUN}      - {{ repository: infra, workflow: cd.yml }}\n");
+    for (private, expected) in [
+        (false, "the target has not agreed or does not exist"),
+        (true, "the policy file of `acme/infra` cannot be read: no (`unreadable_target_config`)"),
+    ] {
+        let mut world = World::new([("acme/web", AGREES)]);
+        (world.private, world.refused) = (private, Some("acme/infra"));
+        let check = world.check(&file);
+        assert!(check.title.ends_with("1 of 2 edges would be allowed"), "{}", check.title);
+        assert!(check.summary.contains(&format!("**would not be allowed**: {expected}\n")), "{}", check.summary);
+    }
+}
+
+#[test]
 fn who_may_not_write_is_told_of_the_file_only() {
     let world = World::new([("acme/web", "inbound: []")]);
     let check = world.check_for(RUN, false);
@@ -295,7 +351,7 @@ fn who_may_not_write_is_told_of_the_file_only() {
     insta::assert_snapshot!(format!("{}\n\n{}", check.title, check.summary), @"
     no problems
 
-    The `dispatching.yml` of this pull request is not that of `main`. Nothing but this check reads it before it is merged.
+    This pull request changes the policy file. This is about `dispatching.yml` as it is in its newest commit: nothing but this check reads it before it is merged.
 
     **The file: no problems.**
 
@@ -351,7 +407,7 @@ fn nobody_is_looked_at_whom_the_operator_does_not_serve() {
     let file = format!(
         "{RUN}inbound: [{{ source: {{ repository: evil/x, workflow: x.yml }}, targets: [{{ workflow: y.yml }}] }}]\n"
     );
-    let file = ProposedFile::of(&event.repository.name, [Some(file.clone().into_bytes()), None]);
+    let file = ProposedFile::of(&event.repository.name, &[Some(file_at(&file)), None]);
     let proposal = Proposal { event: &event, pull_request: &pull_request, file };
     assert!(proposal.policy().is_some());
     assert_eq!(proposal.lookups(&guardrails), BTreeSet::new());
@@ -360,8 +416,8 @@ fn nobody_is_looked_at_whom_the_operator_does_not_serve() {
 #[test]
 fn a_file_that_hides_another_is_a_failure_at_the_hidden_one() {
     let (event, pull_request) = event(false);
-    let files = [Some(b"inbound: []".to_vec()), Some(b"outbound: []".to_vec())];
-    let file = ProposedFile::of(&event.repository.name, files);
+    let files = ["inbound: []", "outbound: []"].map(|text| Some(file_at(text)));
+    let file = ProposedFile::of(&event.repository.name, &files);
     let proposal = Proposal { event: &event, pull_request: &pull_request, file };
     let check = proposal.check(None, &Guardrails::from_settings(&BTreeMap::new()).unwrap()).unwrap();
     assert_eq!(conclusion(&check), CheckConclusion::Failure);
@@ -377,7 +433,7 @@ fn that_the_file_goes_is_said_without_judging_it() {
     insta::assert_snapshot!(format!("{}\n\n{}", check.title, check.summary), @"
     the policy file goes
 
-    This pull request has no policy file, and `main` has one. Where it is merged, nothing starts from here, and nothing here is started, any more.
+    This pull request removes the policy file. Once it is merged, nothing starts from here, and nothing here is started, any more.
     ");
 }
 

@@ -6,6 +6,7 @@ use super::{Answer, Answers, Direction, MAX_ANNOTATIONS, Proposal, Verdict};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::policy::Source;
 use crate::quote::{quote, quote_all};
+use crate::reason::Reason;
 use crate::report::markdown::{MAX_CODE, code, sentence};
 
 /// Where no further edge is written: GitHub takes 65,535 characters, and an edge needs less than the rest.
@@ -17,18 +18,16 @@ pub(super) fn write(
     problems: &Diagnostics,
     answers: Option<&Answers<'_>>,
 ) -> (String, String) {
-    let branch = code(proposal.event.repository.default_branch.as_str(), MAX_CODE);
     let Some(file) = &proposal.file else {
-        let text = format!(
-            "This pull request has no policy file, and {branch} has one. Where it is merged, nothing starts from here, and \
-             nothing here is started, any more.\n"
-        );
-        return ("the policy file goes".to_owned(), text);
+        let text = "This pull request removes the policy file. Once it is merged, nothing starts from here, and nothing here \
+                    is started, any more.\n";
+        return ("the policy file goes".to_owned(), text.to_owned());
     };
     let path = quote(file.path);
     // Writing to a String cannot fail.
     let mut text = format!(
-        "The {path} of this pull request is not that of {branch}. Nothing but this check reads it before it is merged.\n\n"
+        "This pull request changes the policy file. This is about {path} as it is in its newest commit: nothing but this \
+         check reads it before it is merged.\n\n"
     );
     let count = |severity| problems.problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -126,11 +125,22 @@ fn write_edge(text: &mut String, answer: &Answer<'_>) {
                 writeln!(text, "  - {}: would be allowed, {who}", words.join("; "))
             }
             Verdict::Denied(reason, message) => {
-                let reason = reason.map(|reason| format!(" ({})", quote(reason))).unwrap_or_default();
-                writeln!(text, "  - {}: **would not be allowed**: {}{reason}", words.join("; "), sentence(message))
+                writeln!(text, "  - {}: **would not be allowed**: {}", words.join("; "), because(*reason, message))
             }
+            Verdict::Depends(assumed, reason, message) => writeln!(
+                text,
+                "  - {}: **depends on what is sent**; {} would not be allowed: {}",
+                words.join("; "),
+                sentence(assumed),
+                because(*reason, message)
+            ),
         };
     }
+}
+
+fn because(reason: Option<Reason>, message: &str) -> String {
+    let reason = reason.map(|reason| format!(" ({})", quote(reason))).unwrap_or_default();
+    format!("{}{reason}", sentence(message))
 }
 
 impl Answer<'_> {

@@ -147,28 +147,8 @@ impl GitHubPort for WorldGitHub {
         branch: &Branch,
         sha: &CommitSha,
     ) -> Result<bool, GitHubError> {
-        let mut world = self.world();
-        let name = &repository.name;
-        let token = self
-            .token(&mut world, name, Some(repository.id), "contents", Access::Read)
-            .map_err(|error| no_token(error, name))?;
-        // The full name: a tag of the same name must not stand in for the branch.
-        let base = format!("refs/heads/{branch}");
-        let url = format!("/repos/{name}/compare/{base}...{sha}");
-        let exchange = world.exchange(Caller::Token(&token.text), "GET", &url, |world| {
-            Ok((200, world.compare(&token.text, name, &base, sha.as_str())?))
-        });
-        match exchange {
-            Exchange::Answered(comparison) => {
-                Ok(matches!(comparison.status, CompareStatus::Behind | CompareStatus::Identical))
-            }
-            Exchange::Refused(error) if error.status == 404 => Ok(false),
-            Exchange::Refused(error) => {
-                self.forget_refused(name, "contents", &error);
-                Err(refusal(error, GitHubError::Unavailable))
-            }
-            Exchange::Cut => Err(GitHubError::Unavailable(CUT.to_owned())),
-        }
+        let comparison = self.compare(repository, branch, sha)?;
+        Ok(comparison.is_some_and(|it| matches!(it.status, CompareStatus::Behind | CompareStatus::Identical)))
     }
 
     async fn dispatch(

@@ -12,7 +12,9 @@ use dispatch_core::decide::{Plan, Verdict};
 use dispatch_core::fact::FactBody;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{DeliveryId, Repository, RunId};
-use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, Shown, WebhookRequest};
+use dispatch_core::pipeline::{
+    IngressError, Pipeline, ProposalChecked, Receipt, ReceiptOutcome, Shown, WebhookRequest,
+};
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{
     Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
@@ -176,6 +178,17 @@ impl House {
         for queue in [Queue::Plan, Queue::Dispatch] {
             self.claim(queue).into_iter().for_each(|item| self.step(item).unwrap());
         }
+    }
+
+    /// Looks at every policy file that is proposed, and answers with what became of each. Notices that are due stay.
+    pub(crate) fn check_proposals(&self) -> Vec<ProposalChecked> {
+        let proposals = self.claim(Queue::Report).into_iter().filter_map(|item| match item.record {
+            Record::Proposal(proposal) => Some((*proposal, item.version)),
+            _ => None,
+        });
+        let check =
+            |(proposal, version)| self.pipeline.check_proposal(proposal, version, self.now()).now_or_never().unwrap();
+        proposals.map(|item| check(item).unwrap()).collect()
     }
 
     /// Shows every notice that is due now, and answers with what became of each.

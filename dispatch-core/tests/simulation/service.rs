@@ -110,6 +110,9 @@ impl Process {
             Record::Revocation(revocation) => {
                 (self.pipeline.revoke(*revocation, version, now).await.map(|_| ()), Queue::Plan)
             }
+            Record::Proposal(proposal) => {
+                (self.pipeline.check_proposal(*proposal, version, now).await.map(|_| ()), Queue::Report)
+            }
             other => panic!("nobody knows how to work on {}", other.key()),
         };
         if let Err(error @ StoreError::Illegal(_)) = &result {

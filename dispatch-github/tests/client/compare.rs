@@ -1,6 +1,8 @@
-//! Whether a commit is on a branch.
+//! How a commit lies to a branch.
 
+use dispatch_core::name::CommitSha;
 use dispatch_core::ports::github::{GitHubError, GitHubPort};
+use dispatch_core::ports::pull_requests::PullRequestPort;
 use serde_json::json;
 use wiremock::Mock;
 use wiremock::ResponseTemplate;
@@ -55,5 +57,32 @@ async fn crafted_branch_names_reach_no_other_endpoint() {
         let (_, asked) = on_branch(branch, ok(json!({ "status": "behind" }))).await;
         assert!(asked[0].starts_with("/repos/acme/app/compare/refs%2Fheads%2F"), "{asked:?}");
         assert!(asked[0].ends_with(&format!("...{SHA}?page=2&per_page=1")), "{asked:?}");
+    }
+}
+
+async fn merge_base(answer: ResponseTemplate) -> Result<Option<CommitSha>, GitHubError> {
+    let fake = Fake::start().await;
+    Mock::given(any()).respond_with(answer).with_priority(9).mount(&fake.server).await;
+    let base = fake.github().merge_base(&app_ref(), &"main".parse().unwrap(), &SHA.parse().unwrap()).await;
+    assert_eq!(fake.minted().await, [only("contents", "read")]);
+    let asked = fake.server.received_requests().await.unwrap();
+    assert_eq!(asked.last().unwrap().url.path(), format!("/repos/acme/app/compare/refs%2Fheads%2Fmain...{SHA}"));
+    base
+}
+
+#[tokio::test]
+async fn the_newest_common_commit_is_the_merge_base() {
+    let base = "89abcdef0123456789abcdef0123456789abcdef";
+    let answer = json!({ "status": "diverged", "merge_base_commit": { "sha": base, "parents": [] }, "commits": [] });
+    assert_eq!(merge_base(ok(answer)).await, Ok(Some(base.parse().unwrap())));
+    let unrelated = "No common ancestor between refs/heads/main and 0123456789abcdef0123456789abcdef01234567.";
+    assert_eq!(merge_base(status(404, unrelated)).await, Ok(None));
+    for answer in [
+        ok(json!({ "status": "diverged" })),
+        ok(json!({ "status": "diverged", "merge_base_commit": { "sha": "main" } })),
+        status(500, "oops"),
+    ] {
+        let told = merge_base(answer).await;
+        assert!(matches!(told, Err(GitHubError::Unavailable(_))), "{told:?}");
     }
 }

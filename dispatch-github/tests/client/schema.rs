@@ -110,7 +110,7 @@ async fn about_pull_requests(fake: &Fake, github: &GitHub) {
     assert_eq!(github.permission(&app_ref(), &octocat).await, Ok(None));
     assert_eq!(github.is_team_member(&app_ref(), &"acme/releases".parse().unwrap(), &octocat).await, Ok(false));
     let policy = github.policy_at(&app_ref(), PolicyPath::Root, &SHA.parse().unwrap()).await;
-    assert_eq!(policy, Ok(Some(b"{}".to_vec())));
+    assert_eq!(policy.map(|file| file.map(|file| file.bytes)), Ok(Some(b"{}".to_vec())));
     let listed = json!({ "workflows": [{ "path": ".github/workflows/cd.yml", "state": "active" }] });
     fake.answer("GET", WORKFLOWS, ok(listed)).await;
     fake.answer("GET", "/repos/acme/app/contents/.github/workflows/cd.yml", ok(file(b"on: push"))).await;

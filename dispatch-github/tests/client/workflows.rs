@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use dispatch_core::policy::{MAX_BYTES, PolicyPath};
 use dispatch_core::ports::github::{GitHubError, GitHubPort};
-use dispatch_core::ports::pull_requests::{PullRequestPort, WorkflowFound};
+use dispatch_core::ports::pull_requests::{FileAt, PullRequestPort, WorkflowFound};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use crate::fake::*;
 
-async fn policy_at(answer: ResponseTemplate) -> Result<Option<Vec<u8>>, GitHubError> {
+async fn policy_at(answer: ResponseTemplate) -> Result<Option<FileAt>, GitHubError> {
     let fake = Fake::start().await;
     fake.answer("GET", FILE, answer).await;
     let read = fake.github().policy_at(&app_ref(), PolicyPath::Root, &SHA.parse().unwrap()).await;
@@ -21,22 +21,26 @@ async fn policy_at(answer: ResponseTemplate) -> Result<Option<Vec<u8>>, GitHubEr
 
 #[tokio::test]
 async fn a_policy_is_read_at_the_commit_and_at_most_one_byte_too_long() {
-    assert_eq!(policy_at(ok(file(b"inbound: []\n"))).await, Ok(Some(b"inbound: []\n".to_vec())));
+    let mut there = file(b"inbound: []\n");
+    there["sha"] = json!("3d21ec53a331a6f037a91c368710b99387d012c1");
+    let expected =
+        FileAt { bytes: b"inbound: []\n".to_vec(), blob_sha: "3d21ec53a331a6f037a91c368710b99387d012c1".into() };
+    assert_eq!(policy_at(ok(there)).await, Ok(Some(expected)));
     let long = policy_at(ok(file(&vec![b'#'; MAX_BYTES + 1_000]))).await.unwrap().unwrap();
-    assert_eq!(long.len(), MAX_BYTES + 1);
+    assert_eq!(long.bytes.len(), MAX_BYTES + 1);
     let huge = json!({ "type": "file", "encoding": "none", "size": 2_000_000, "content": "", "sha": "x" });
-    assert_eq!(policy_at(ok(huge)).await.unwrap().unwrap().len(), MAX_BYTES + 1);
+    assert_eq!(policy_at(ok(huge)).await.unwrap().unwrap().bytes.len(), MAX_BYTES + 1);
 }
 
 #[tokio::test]
 async fn what_is_no_file_at_the_commit_is_none() {
-    for answer in [
-        status(404, "No commit found for the ref"),
-        ok(json!([{ "type": "file" }])),
-        ok(json!({ "type": "submodule", "size": 0 })),
-    ] {
+    for answer in
+        [status(404, "Not Found"), ok(json!([{ "type": "file" }])), ok(json!({ "type": "submodule", "size": 0 }))]
+    {
         assert_eq!(policy_at(answer).await, Ok(None));
     }
+    let not_yet = policy_at(status(404, &format!("No commit found for the ref {SHA}"))).await;
+    assert!(matches!(&not_yet, Err(GitHubError::Unavailable(_))), "{not_yet:?}");
     for answer in [
         ResponseTemplate::new(502),
         ResponseTemplate::new(301).insert_header("location", "/elsewhere"),

@@ -20,12 +20,14 @@ pub(crate) enum Step {
     Permission(&'static str),
     /// Whether somebody is in a team.
     Member(&'static str, &'static str),
-    /// How long the policy file is at the head of `topic`.
+    /// How long the policy file is at the head of `topic`, and its blob.
     PolicyAtHead,
+    /// Where `topic` left `main`.
+    BaseOfHead,
     /// The workflows.
     Workflows,
 }
-use Step::{Member, One, Permission, PolicyAtHead, Workflows};
+use Step::{BaseOfHead, Member, One, Permission, PolicyAtHead, Workflows};
 
 pub(crate) async fn ask(port: &dyn Ports, app: &RepositoryRef, head: &CommitSha, steps: &[Step]) -> String {
     let mut answers = Vec::new();
@@ -44,8 +46,9 @@ pub(crate) async fn ask(port: &dyn Ports, app: &RepositoryRef, head: &CommitSha,
             }
             PolicyAtHead => {
                 let read = port.policy_at(app, PolicyPath::Root, head).await;
-                told(read.map(|text| text.map(|text| text.len())))
+                told(read.map(|file| file.map(|file| (file.bytes.len(), file.blob_sha))))
             }
+            BaseOfHead => told(port.merge_base(app, &"main".parse().unwrap(), head).await),
             Workflows => told(port.workflows(app).await.map(|found| {
                 let one =
                     |found: WorkflowFound| (found.file.to_string(), found.active, found.text.map(|text| text.len()));
@@ -192,7 +195,7 @@ async fn files_at_a_commit_and_workflows() {
         (
             "changed",
             |w| drop(w.write_file(&app(), "topic", "dispatching.yml", "outbound: []\n# more\n").unwrap()),
-            PullRequests(&[PolicyAtHead]),
+            PullRequests(&[PolicyAtHead, BaseOfHead]),
         ),
         (
             "removed",
@@ -204,6 +207,14 @@ async fn files_at_a_commit_and_workflows() {
             |w| drop(w.write_file(&app(), "topic", "dispatching.yml", &"#".repeat(MAX_BYTES + 9)).unwrap()),
             PullRequests(&[PolicyAtHead]),
         ),
+        (
+            "an old branch",
+            |w| {
+                opened(w);
+                w.write_file(&app(), "main", "dispatching.yml", "outbound: []\n# more\n").unwrap();
+            },
+            PullRequests(&[PolicyAtHead, BaseOfHead]),
+        ),
         ("workflows", workflows, PullRequests(&[Workflows])),
         ("workflows not seen", |w| without(w, "actions"), PullRequests(&[Workflows])),
         ("files not seen", |w| without(w, "contents"), PullRequests(&[Workflows])),
@@ -211,10 +222,11 @@ async fn files_at_a_commit_and_workflows() {
     ])
     .await;
     insta::assert_snapshot!(told, @r#"
-    as on the default branch: Some(12), 0 started
-    changed: Some(20), 0 started
+    as on the default branch: Some((12, "945c685a22644d018c14a054a3eb7675ca6024d4")), 0 started
+    changed: Some((20, "897c758f8a4918cd1f92dbc1f663133892385c35")); Some(CommitSha(cbb683d9e0c6803d6a9fb5e18d074d7ad463b3e5)), 0 started
     removed: None, 0 started
-    too long: Some(262145), 0 started
+    too long: Some((262145, "462c85816ce42e70cca9c4a0e89a483e62411a73")), 0 started
+    an old branch: Some((12, "945c685a22644d018c14a054a3eb7675ca6024d4")); Some(CommitSha(cbb683d9e0c6803d6a9fb5e18d074d7ad463b3e5)), 0 started
     workflows: [("cd.yml", true, Some(86)), ("ci.yml", false, Some(18)), ("long.yml", true, None)], 0 started
     workflows not seen: GitHub refused (422): The permissions requested are not granted to this installation. It wants actions: read, 0 started
     files not seen: GitHub refused (422): The permissions requested are not granted to this installation. It wants contents: read, 0 started

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::asking::{add, count, put, rows, version};
 use super::samples::{delivery, dispatch, event, ledger, place, received, recovery, report, repository, revocation};
-use super::samples::{environment, pull_request, root_budget, run_record, sha};
+use super::samples::{environment, proposal, pull_request, root_budget, run_record, sha};
 use super::{LEASE, NOW};
 use crate::decide::{Edge, EdgeKey, LaneKey};
 use crate::delivery::DeliveryState;
@@ -36,6 +36,7 @@ pub(super) async fn records_come_back_as_they_were_written(store: &impl StorePor
         Record::Root(event("acme/api", 1).identity(), root_budget()),
         Record::Revocation(Box::new(revocation())),
         Record::Report(Box::new(report())),
+        Record::Proposal(Box::new(proposal(Some(NOW)))),
         Record::PullRequest(Box::new(pull_request(true))),
         Record::Environment(Box::new(environment(EnvironmentState::Destroying))),
         Record::Recovery(Box::new(recovery())),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::asking::{add, claim, count, put, rows, version};
-use super::samples::{about_environment, environment, pull_request, root_budget, sha};
+use super::samples::{about_environment, environment, proposal, pull_request, root_budget, sha};
 use super::samples::{delivery, dispatch, ledger, place, received, recovery, report, revocation, run_record};
 use super::{LEASE, NOW};
 use crate::Timestamp;
@@ -54,6 +54,7 @@ pub(super) async fn only_what_was_done_with_before_is_deleted(store: &impl Store
         Record::Run(RunId(1), run_record()),
         Record::Root(super::samples::event("acme/api", 1).identity(), root_budget()),
         Record::Revocation(Box::new(Revocation { due: None, ..revocation() })),
+        Record::Proposal(Box::new(proposal(None))),
     ];
     let stays = [
         done(3, 10),

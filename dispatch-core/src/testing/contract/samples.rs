@@ -12,12 +12,13 @@ use crate::environment::{
 use crate::event::{Conclusion, Event, EventKind, EventRepository, Head, WorkflowRun};
 use crate::fact::{EnvironmentChange, Fact, FactBody, Subject};
 use crate::ledger::{Ledger, OpenCall};
-use crate::name::{CommitSha, InstallationId, PullRequestNumber, Repository, RepositoryId, RunId};
+use crate::name::{CheckId, CommitSha, InstallationId, PullRequestNumber, Repository, RepositoryId, RunId};
 use crate::policy::{EnvironmentAction, PolicyPath, RuleLocation, Start};
 use crate::ports::delivery_log::DeliveryAttempt;
 use crate::ports::github::RepositoryRef;
 use crate::ports::store::{RootBudget, RunRecord};
 use crate::projection::EnvironmentRow;
+use crate::proposal::ProposalRecord;
 use crate::pull_request::{PullRequestKey, PullRequestRecord, SeenHead};
 use crate::recovery::{Asked, Missed, Recovery, Unread};
 use crate::report::{Failure, FailureKind, Report, ReportKey};
@@ -91,6 +92,11 @@ pub(super) fn received(delivery: &Delivery) -> Fact {
         time: delivery.received_at,
         body: FactBody::DeliveryReceived { event: delivery.event.clone() },
     }
+}
+
+pub(super) fn proposal(due: Option<Timestamp>) -> ProposalRecord {
+    let check = CheckId::of_policy(RepositoryId(7), &sha()).expect("an id");
+    ProposalRecord { check, event: event("acme/api", 1), due, attempts: 1, complete: true, wanted_at: NOW }
 }
 
 pub(super) fn chain() -> Chain {

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::WorldGitHub;
 use super::call::Call;
 use crate::event::{Head, PullRequestState};
-use crate::name::{CommitSha, Login, PullRequestNumber, RepositoryId, TeamName, UserId, WorkflowFile};
+use crate::name::{Branch, CommitSha, Login, PullRequestNumber, RepositoryId, TeamName, UserId, WorkflowFile};
 use crate::policy::{MAX_BYTES, PolicyPath};
 use crate::ports::PullRequestPort;
 use crate::ports::github::{GitHubError, RepositoryRef};
-use crate::ports::pull_requests::{PermissionAnswer, PermissionLevel, WorkflowFound};
-use crate::testing::world::{Access, ApiError, Contents, Issue, PullRequest, Role, WorkflowState, World};
+use crate::ports::pull_requests::{FileAt, NO_SUCH_COMMIT, PermissionAnswer, PermissionLevel, WorkflowFound};
+use crate::testing::world::{Access, ApiError, Comparison, Contents, Issue, PullRequest, Role, WorkflowState, World};
 
 /// Workflows that are told at most.
 const MAX_WORKFLOWS: usize = 100;
@@ -77,10 +77,25 @@ impl PullRequestPort for WorldGitHub {
         repository: &RepositoryRef,
         path: PolicyPath,
         commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError> {
-        let answer = self.file(repository, path.as_str(), Some(commit))?;
-        let text = found(answer)?.flatten();
-        Ok(text.map(|bytes| bytes.iter().take(MAX_BYTES + 1).copied().collect()))
+    ) -> Result<Option<FileAt>, GitHubError> {
+        match self.file(repository, path.as_str(), Some(commit))? {
+            Err(GitHubError::Refused { status: 404, message, .. }) if message.starts_with(NO_SUCH_COMMIT) => {
+                Err(GitHubError::Unavailable(message))
+            }
+            answer => {
+                let file = found(answer)?.flatten();
+                Ok(file.map(|file| FileAt { bytes: file.bytes.into_iter().take(MAX_BYTES + 1).collect(), ..file }))
+            }
+        }
+    }
+
+    async fn merge_base(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        commit: &CommitSha,
+    ) -> Result<Option<CommitSha>, GitHubError> {
+        Ok(self.compare(repository, branch, commit)?.map(|comparison| comparison.merge_base.sha))
     }
 
     async fn workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError> {
@@ -96,7 +111,7 @@ impl PullRequestPort for WorldGitHub {
         for (file, active) in listed.flatten()? {
             let file: WorkflowFile = file;
             let text = match self.file(repository, &format!("{}{file}", WorkflowFile::FOLDER), None)? {
-                Ok(Some(text)) => Some(text).filter(|text| text.len() <= MAX_TEXT),
+                Ok(Some(file)) => Some(file.bytes).filter(|text| text.len() <= MAX_TEXT),
                 Ok(None) | Err(GitHubError::Refused { status: 404, .. }) => continue,
                 Err(GitHubError::Refused { .. }) => None,
                 Err(error) => return Err(error),
@@ -114,14 +129,31 @@ impl WorldGitHub {
         repository: &RepositoryRef,
         path: &str,
         commit: Option<&CommitSha>,
-    ) -> Result<Result<Option<Vec<u8>>, GitHubError>, GitHubError> {
+    ) -> Result<Result<Option<FileAt>, GitHubError>, GitHubError> {
         let name = &repository.name;
         let permission = ("contents", Access::Read);
         let call = Call::read(repository, permission, format!("/repos/{name}/contents/{path}"));
         self.call(&call, |world, token| {
             let contents = world.contents(token, name, path, commit.map(CommitSha::as_str), None)?;
-            Ok((200, if let Contents::File { bytes, .. } = contents { Some(bytes.to_vec()) } else { None }))
+            let Contents::File { bytes, blob_sha, .. } = contents else { return Ok((200, None)) };
+            Ok((200, Some(FileAt { bytes: bytes.to_vec(), blob_sha })))
         })
+    }
+
+    /// How a commit lies to a branch; None: they have nothing in common, or one of them is not there.
+    pub(super) fn compare(
+        &self,
+        repository: &RepositoryRef,
+        branch: &Branch,
+        commit: &CommitSha,
+    ) -> Result<Option<Comparison>, GitHubError> {
+        let name = &repository.name;
+        // The full name: a tag of the same name must not stand in for the branch.
+        let base = format!("refs/heads/{branch}");
+        let call =
+            Call::read(repository, ("contents", Access::Read), format!("/repos/{name}/compare/{base}...{commit}"));
+        let compared = self.call(&call, |world, token| Ok((200, world.compare(token, name, &base, commit.as_str())?)));
+        found(compared?)
     }
 }
 

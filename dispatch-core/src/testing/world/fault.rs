@@ -97,7 +97,10 @@ impl FaultKind {
             Self::Status { status, body, headers } => Some(ApiError {
                 headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
                 raw_body: body.clone(),
-                ..ApiError::new(*status, status_text(*status))
+                ..ApiError::new(
+                    *status,
+                    body.as_deref().and_then(message).unwrap_or_else(|| status_text(*status).into()),
+                )
             }),
             Self::RateLimited { retry_after, reset_in, secondary } => {
                 let mut error = ApiError::new(
@@ -153,4 +156,10 @@ fn status_text(status: u16) -> &'static str {
 
 fn once() -> u32 {
     1
+}
+
+/// GitHub's message in a body.
+fn message(body: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(body.get("message")?.as_str()?.to_owned())
 }
