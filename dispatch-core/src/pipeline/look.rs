@@ -30,7 +30,6 @@ use crate::dispatch::{Dispatch, DispatchKey, DispatchState, Search, StartedRun, 
 use crate::ledger::OpenCall;
 use crate::name::{Branch, GitRef};
 use crate::policy::Start;
-use crate::ports::GitHubError;
 use crate::ports::github::ListedRun;
 use crate::ports::store::{Record, RecordKey, StoreError};
 use crate::request::DispatchRequest;
@@ -87,7 +86,7 @@ impl Pipeline {
             Err(LookupError::GitHub(error)) => {
                 match self.read_again_at(&error, dispatch.waits.saturating_add(1), now) {
                     Some(until) => Step::Look { state: dispatch.state.clone(), until },
-                    None => not_told(&dispatch.state, format!("the target's runs cannot be listed: {}", told(&error))),
+                    None => not_told(&dispatch.state, format!("the target's runs cannot be listed: {error}")),
                 }
             }
         };
@@ -275,15 +274,5 @@ fn give_up(state: &DispatchState, why: String, unseen: UnseenRun) -> Step {
     match state {
         DispatchState::InDoubt { error, .. } => Step::To(DispatchState::Unknown { error: format!("{error}; {why}") }),
         _ => Step::Unseen(unseen),
-    }
-}
-
-/// Why GitHub did not list, with the name of the permission that it wanted.
-fn told(error: &GitHubError) -> String {
-    match error {
-        GitHubError::Refused { permission: Some(permission), .. } => {
-            format!("{error} (GitHub wants the permission {permission})")
-        }
-        _ => error.to_string(),
     }
 }
