@@ -1,7 +1,5 @@
-//! Environments of pull requests: to list, and to sweep.
+//! Environments of pull requests, to be listed.
 
-use dispatch_core::Timestamp;
-use dispatch_core::pipeline::{Pipeline, SweepOptions, SweepOutcome};
 use dispatch_core::ports::StoreError;
 use dispatch_core::ports::store::{StorePort, ViewQuery};
 use dispatch_core::projection::{ENVIRONMENTS, EVERYTHING, EnvironmentRow, PRESENT};
@@ -46,27 +44,4 @@ pub async fn page(
     let older = rows.last().filter(|_| more).map(|row| row.sort.clone());
     // A row of another release, in a shape that this one does not know, is left out.
     Ok(EnvironmentsPage { environments: rows.iter().filter_map(|row| row.read().ok()).collect(), older })
-}
-
-/// Sweeps from the beginning to the end, or until as many are to go as may at once.
-///
-/// # Errors
-/// [`StoreError`]; what was stored before stays.
-pub async fn sweep(pipeline: &Pipeline, mut options: SweepOptions, now: Timestamp) -> Result<SweepOutcome, StoreError> {
-    let mut total = SweepOutcome::default();
-    loop {
-        let step = pipeline.sweep(&options, now).await?;
-        options.limit = options.limit.saturating_sub(step.going.len());
-        total.looked_at += step.looked_at;
-        total.open += step.open;
-        total.busy += step.busy;
-        total.overdue += step.overdue;
-        total.going.extend(step.going);
-        total.unknown.extend(step.unknown);
-        (total.limited, total.next) = (step.limited, step.next.clone());
-        if step.limited || step.next.is_none() {
-            return Ok(total);
-        }
-        options.after = step.next;
-    }
 }

@@ -12,10 +12,9 @@ use dispatch_core::Timestamp;
 use dispatch_core::pipeline::{Pipeline, SweepOptions, SweepOutcome};
 use dispatch_core::ports::{DeliveryLogPort, StoreError, StorePort};
 use dispatch_core::recovery::{RecoverOptions, RecoverOutcome};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use crate::environments;
 use crate::store::SqliteStore;
 
 /// What is done, and how often.
@@ -31,7 +30,7 @@ pub struct MaintenanceOptions {
     pub sweep_every: Option<Duration>,
     /// How often environments whose time is over are looked for. That asks GitHub about these alone.
     pub expire_every: Duration,
-    /// `SWEEP_LIMIT`: how many environments one sweep lets go at most.
+    /// `SWEEP_LIMIT`: how many environments may go at once, for a sweep to let further ones go.
     pub sweep_limit: usize,
     /// How often old work is looked for.
     pub retire_every: Duration,
@@ -80,11 +79,14 @@ impl Maintenance {
             let recover = move || recover(pipeline.clone(), Arc::clone(&store), Arc::clone(&log), options);
             chores.push(tokio::spawn(again_and_again(stopped.clone(), recover)));
         }
+        // Both count how many go already: never at the same time.
+        let one_at_a_time = Arc::new(Mutex::new(()));
         let sweeps = [(options.sweep_every, false), (Some(options.expire_every), true)];
         for (every, only_expired) in sweeps.into_iter().filter_map(|(every, only)| Some((every?, only))) {
             let pipeline = pipeline.clone();
             let options = SweepOptions { limit: options.sweep_limit, only_expired, ..SweepOptions::default() };
-            let sweep = move || sweep(pipeline.clone(), options.clone(), every);
+            let turn = Arc::clone(&one_at_a_time);
+            let sweep = move || sweep(pipeline.clone(), options.clone(), Arc::clone(&turn), every);
             chores.push(tokio::spawn(again_and_again(stopped.clone(), sweep)));
         }
         let pause = stopped.clone();
@@ -163,14 +165,25 @@ async fn recover(
 }
 
 /// Sweeps the environments once. What is to go, the workers decide about.
-async fn sweep(pipeline: Pipeline, options: SweepOptions, every: Duration) -> Duration {
-    match environments::sweep(&pipeline, options, Timestamp::now()).await {
+async fn sweep(pipeline: Pipeline, options: SweepOptions, turn: Arc<Mutex<()>>, every: Duration) -> Duration {
+    let _mine = turn.lock().await;
+    match pipeline.sweep(&options, Timestamp::now()).await {
         Ok(outcome) => {
             metrics::counter!("dispatch_environments_swept_total").increment(outcome.going.len() as u64);
-            let SweepOutcome { looked_at, busy, overdue, limited, .. } = outcome;
+            let SweepOutcome { looked_at, busy, going_before, tried, overdue, limited, .. } = outcome;
             let (going, unknown) = (outcome.going.len(), outcome.unknown.len());
             if going + unknown + overdue > 0 {
-                tracing::info!(looked_at, going, unknown, busy, overdue, limited, "environments were swept");
+                tracing::info!(
+                    looked_at,
+                    going,
+                    going_before,
+                    unknown,
+                    busy,
+                    tried,
+                    overdue,
+                    limited,
+                    "environments were swept"
+                );
             }
         }
         Err(error) => {

@@ -73,7 +73,7 @@ mod tests {
             private: false,
         };
         let kind = EventKind::Push(Push { branch: None, after: None, touches_policy: false });
-        Event { version: Event::VERSION, repository, installation: None, sender: None, kind }.identity()
+        Event { version: Event::VERSION, repository, installation: None, sender: None, kind, part: None }.identity()
     }
 
     #[test]

@@ -62,6 +62,8 @@
 //! When a pull request is closed, and by a command, a target with `environment: destroy` is about what the pull request
 //! created, not about how the pull request is by now. Its rules' `base` is compared with the one that the environment was
 //! created for, `draft` does not count, and a fork that was deleted since is a fork: both sides must accept forks.
+//! Where the pull request created several for one target, each is decided about for itself: the plan names those that it
+//! leaves to [parts](Event::part) of the event.
 //!
 //! # Filters that are absent
 //!
@@ -179,7 +181,7 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
             command::resolve(event, command, by, policy, record.as_ref(), known)?
         }
     };
-    let case = Case { event, cause, guardrails, again: wanted.again_by.is_some() };
+    let case = Case { event, cause, guardrails, again: wanted.again_by.is_some(), identity: &wanted.root };
     let rules = source::fitting_rules(&case, path, policy, known)?;
     let chain = match (chain, case.place()) {
         (Some(chain), _) => chain.clone(),
@@ -188,16 +190,17 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
             Chain::root(wanted.root.clone(), place)
         }
         // GitHub's names of its events are names of events.
-        (None, None) => return Ok(Plan { skipped: None, decisions: Vec::new() }),
+        (None, None) => return Ok(Plan::empty()),
     };
 
+    let further = environment::further(&case, &rules, known);
     let side = target::SourceSide { policy, chain };
     let entries = target::prepare(&case, rules, &side, known, &mut missing);
     let decisions: Vec<_> = entries.into_iter().map(|entry| entry.decide(&case, known, &mut missing)).collect();
     if !missing.0.is_empty() {
         return Err(Stop::Need(missing));
     }
-    let plan = Plan { skipped: None, decisions: decisions.into_iter().flatten().collect() };
+    let plan = Plan { skipped: None, decisions: decisions.into_iter().flatten().collect(), further };
     let plan = budget::keep_budget(plan, known).map_err(Stop::need)?;
     prove_commit(plan, &case, known).map_err(Stop::need)
 }

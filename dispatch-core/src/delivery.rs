@@ -1,11 +1,13 @@
 //! What was received, and how far it got.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::Timestamp;
 use crate::event::{Event, EventKind};
+use crate::fact::{Fact, FactBody, Subject};
 use crate::name::{Branch, DeliveryId, PullRequestNumber, Repository, WorkflowFile};
 use crate::reason::Reason;
 
@@ -51,6 +53,41 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// What stands for a webhook that GitHub never sent, to be decided about like one. The id begins with `prefix`, which says
+    /// what it is and tells it apart from others of the same event. None where it cannot be written as JSON, which no type here
+    /// brings about, and where the prefix is no beginning of an id.
+    pub(crate) fn made_here(event: Event, prefix: &str, now: Timestamp) -> Option<Self> {
+        let body = serde_json::to_vec(&event).ok()?;
+        let body_sha256 = Sha256::digest(&body).iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let short: String = body_sha256.chars().take(16).collect();
+        let id = format!("{prefix}-{short}").parse().ok()?;
+        Some(Self {
+            key: DeliveryKey { id, body_sha256 },
+            event,
+            received_at: now,
+            state: DeliveryState::Received,
+            due: Some(now),
+            attempts: 0,
+            parked_at: None,
+            renewed_at: None,
+            facts: 1,
+        })
+    }
+
+    /// The first fact about a delivery that is to be decided about.
+    pub(crate) fn received(&self) -> Fact {
+        Fact {
+            subject: Subject::delivery(self.key.clone()),
+            sequence: 0,
+            time: self.received_at,
+            body: FactBody::DeliveryReceived { event: self.event.clone() },
+        }
+    }
+
     /// What is shown of it in a list.
     #[must_use]
     pub fn summary(&self) -> DeliverySummary {

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::change::{Leaves, NotTaken, StepEnd, Turn};
 use crate::Timestamp;
+use crate::delivery::DeliveryKey;
 use crate::dispatch::DispatchKey;
 use crate::event::Event;
 use crate::name::{Branch, EnvironmentName, InstallationId, PullRequestNumber, Repository};
@@ -110,6 +111,9 @@ pub struct Environment {
     /// The newest wish to create it that has begun, by GitHub's clock.
     #[serde(default)]
     pub newest_begun: Option<Timestamp>,
+    /// The last sweep that wanted it to go; None while none has.
+    #[serde(default)]
+    pub swept: Option<LastSweep>,
     /// Whether the label `keep` was seen: it does not expire.
     pub keep: bool,
     /// When it was wanted first.
@@ -142,6 +146,15 @@ impl EnvironmentOrigin {
             installation: event.installation,
         }
     }
+}
+
+/// A sweep that wanted an environment to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSweep {
+    /// When, by our own clock.
+    pub at: Timestamp,
+    /// What is decided about it.
+    pub delivery: DeliveryKey,
 }
 
 /// An action on an environment.

@@ -25,11 +25,25 @@ pub struct Event {
     pub sender: Option<Login>,
     /// What happened.
     pub kind: EventKind,
+    /// Set where only a part of it is meant, which is an event of its own: a pull request has several environments that one
+    /// target destroys, and this is about one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<EnvironmentKey>,
 }
 
 impl Event {
     /// The version of the shape that this release writes.
     pub const VERSION: u32 = 1;
+
+    /// The one environment that it is about, where it is about no more than that.
+    #[must_use]
+    pub fn only(&self) -> Option<&EnvironmentKey> {
+        let swept = match &self.kind {
+            EventKind::PullRequest(pull_request) => pull_request.sweep.as_ref().map(|sweep| &sweep.environment),
+            _ => None,
+        };
+        self.part.as_ref().or(swept)
+    }
 }
 
 /// The repository of an event, as the webhook describes it.
@@ -261,7 +275,8 @@ pub struct Sweep {
     pub environment: EnvironmentKey,
     /// Whether its time is over. Else its pull request is closed.
     pub expired: bool,
-    /// When it was found, by our own clock. What it wants is as old as the state of the pull request that was read.
+    /// Since when the environment has been as it was found, by our own clock: a sweep that finds it as the last one did is the
+    /// same event. What it wants is as old as the state of the pull request that was read.
     pub at: Timestamp,
 }
 
@@ -448,18 +463,29 @@ impl EventIdentity {
 
 impl Event {
     /// The identity of the event: for a workflow run, repository id, run id and attempt; for a pull request, its number,
-    /// action, head and time; for a command, the comment; for a check run that is wanted again, the check run.
+    /// action, head and time; for a command, the comment; for a check run that is wanted again, the check run. For a part of an
+    /// event, that and the environment.
     #[must_use]
     pub fn identity(&self) -> EventIdentity {
+        let whole = self.identity_of_the_whole();
+        match &self.part {
+            None => whole,
+            Some(EnvironmentKey { repository, name }) => {
+                EventIdentity(format!("{}:{}:{name}", whole.0, repository.key()).into())
+            }
+        }
+    }
+
+    fn identity_of_the_whole(&self) -> EventIdentity {
         let repository = self.repository.id;
         EventIdentity(match &self.kind {
             EventKind::WorkflowRun(run) => format!("workflow_run:{repository}:{}:{}", run.id, run.attempt).into(),
             EventKind::RunProgress(run) => {
                 format!("run_progress:{repository}:{}:{}:{}", run.id, run.attempt, run.stage.as_str()).into()
             }
-            EventKind::PullRequest(PullRequest { sweep: Some(sweep), .. }) => {
+            EventKind::PullRequest(PullRequest { sweep: Some(sweep), now, .. }) => {
                 let EnvironmentKey { repository: target, name } = &sweep.environment;
-                format!("sweep:{repository}:{}:{name}:{}", target.key(), sweep.at).into()
+                format!("sweep:{repository}:{}:{}:{name}:{}", now.number, target.key(), sweep.at).into()
             }
             EventKind::PullRequest(PullRequest { action, now, .. }) => {
                 let PullRequestState { number, head_sha, updated_at, .. } = now;

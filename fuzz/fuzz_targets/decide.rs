@@ -182,6 +182,7 @@ fn event(choices: &mut Choices<'_>) -> Event {
     };
     Event {
         version: Event::VERSION,
+        part: None,
         repository: EventRepository {
             id: id(choices),
             name: repository,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dispatch_axum::environments::{self, Which};
 use dispatch_axum::store::SqliteStore;
@@ -106,7 +107,8 @@ fn minute(time: Timestamp) -> String {
 #[command(after_help = "\
 The service does this by itself, every week unless SWEEP_INTERVAL_HOURS says otherwise, and looks every hour for those whose \
 time is over. What is to go is decided about like the webhook that never came, by the service, which may be running. Only \
-environments that were made here are looked at; a pull request that GitHub does not show is never taken for closed.
+environments that were made here are looked at; a pull request that GitHub does not show is never taken for closed. By itself \
+the service tries once a day what could not go; this command tries it at once.
 
 Exit code: 0 if all was looked at, 1 if there were more than SWEEP_LIMIT, if GitHub did not tell about some, or if the \
 database did not let it come to its end, 2 for wrong use.")]
@@ -133,8 +135,14 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         let database = super::database::existing(&settings.database)?;
         let store = SqliteStore::open(database).map_err(|error| wrong("DATABASE_PATH", error))?;
         let pipeline = Pipeline { github: Arc::new(github), ..offline(Arc::new(store))? };
-        let options = SweepOptions { limit: settings.sweep_limit, dry_run: args.dry_run, ..SweepOptions::default() };
-        let outcome = environments::sweep(&pipeline, options, Timestamp::now()).await.map_err(Failure::work)?;
+        let options = SweepOptions {
+            limit: settings.sweep_limit,
+            dry_run: args.dry_run,
+            // Whoever asks for it may have mended what was in the way.
+            again_after: Duration::ZERO,
+            ..SweepOptions::default()
+        };
+        let outcome = pipeline.sweep(&options, Timestamp::now()).await.map_err(Failure::work)?;
         let mut out = io::stdout().lock();
         if args.json {
             serde_json::to_writer_pretty(&mut out, &outcome).map_err(io::Error::from)?;
@@ -167,13 +175,16 @@ fn report(out: &mut impl Write, outcome: &SweepOutcome, dry_run: bool) -> io::Re
         let what = visible(&format!("{} {}", key.repository, key.name)).into_owned();
         writeln!(out, "{what}  left alone: pull request #{}: {}", unknown.pull_request, visible(&unknown.why))?;
     }
-    let SweepOutcome { looked_at, open, busy, overdue, .. } = outcome;
+    let SweepOutcome { looked_at, open, busy, going_before, overdue, .. } = outcome;
     writeln!(
         out,
         "{looked_at} environments looked at: {} to go, {open} open, {busy} busy, {} unknown",
         outcome.going.len(),
         outcome.unknown.len(),
     )?;
+    if *going_before > 0 {
+        writeln!(out, "{going_before} were going before, which counts for SWEEP_LIMIT")?;
+    }
     if *overdue > 0 {
         writeln!(out, "{overdue} actions were under way for too long and are not waited for any more")?;
     }

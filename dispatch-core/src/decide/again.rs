@@ -46,6 +46,8 @@ pub(super) fn about_check(
     }
     let wanted = Wanted { root: event.identity(), again_by: Some(by) };
     let mut plan = about_event(&dispatch.event, &wanted, known, guardrails)?;
+    // Its own event has its parts already.
+    plan.further.clear();
     plan.decisions.retain(|decision| decision.target == *target && decision.reason() != Some(Reason::DuplicateTarget));
     Ok(plan)
 }

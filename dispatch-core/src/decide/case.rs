@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::Admitted;
 use crate::chain::Place;
 use crate::environment::EnvironmentUse;
-use crate::event::{Command, Event, Head, PullRequest, PullRequestState, WorkflowRun};
+use crate::event::{Command, Event, EventIdentity, Head, PullRequest, PullRequestState, WorkflowRun};
 use crate::guardrail::Guardrails;
 use crate::name::{CommitSha, EventType, Repository, TeamName, WorkflowFile};
 use crate::policy::{Source, Start};
@@ -21,6 +21,8 @@ pub(super) struct Case<'a> {
     pub(super) guardrails: &'a Guardrails,
     /// Whether it is decided about once more because somebody wants it again.
     pub(super) again: bool,
+    /// What the dispatches are known by that follow from it.
+    pub(super) identity: &'a EventIdentity,
 }
 
 /// What happened.
@@ -130,6 +132,17 @@ impl<'a> Case<'a> {
         branch_words(self.run())
     }
 
+    /// Whether a stranger can choose the value of a variable for this event. What a sweep found was caused by this App.
+    pub(super) fn chosen_by_stranger(&self, variable: Variable) -> bool {
+        let own = match self.cause {
+            Cause::PullRequest { pull_request, .. } => {
+                pull_request.sweep.is_some() && variable == Variable::SenderLogin
+            }
+            Cause::Run { .. } | Cause::Command(_) => false,
+        };
+        variable.chosen_by_stranger() && !own
+    }
+
     /// The value of a variable for this event. None: it has none.
     pub(super) fn value_of(&self, variable: Variable, environment: Option<&EnvironmentUse>) -> Option<String> {
         let (run, pull_request) = (self.run(), self.pull_request());
@@ -158,6 +171,9 @@ impl<'a> Case<'a> {
             Variable::PrDraft => pull_request.map(|pr| pr.draft.to_string()),
             Variable::SenderLogin => match &self.cause {
                 Cause::Command(given) => Some(given.command.commenter.login.to_string()),
+                Cause::PullRequest { pull_request, .. } if pull_request.sweep.is_some() => {
+                    self.guardrails.app_login.as_ref().map(ToString::to_string)
+                }
                 Cause::Run { .. } | Cause::PullRequest { .. } => self.event.sender.as_ref().map(ToString::to_string),
             },
             Variable::CommentId => match &self.cause {

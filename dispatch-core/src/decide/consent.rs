@@ -172,7 +172,7 @@ impl Consent<'_> {
             return None;
         }
         let template = self.target.inputs.get(name)?;
-        template.variables().filter(|variable| variable.chosen_by_stranger()).find_map(|variable| {
+        template.variables().filter(|variable| self.case.chosen_by_stranger(*variable)).find_map(|variable| {
             let value = self.case.value_of(variable, self.environment).unwrap_or_default();
             (!is_harmless(&value)).then(|| {
                 format!(

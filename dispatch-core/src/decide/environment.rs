@@ -7,8 +7,11 @@ use super::case::{Case, Cause};
 use super::filter::{Subject, misfit};
 use super::known::{Known, Lookup, Missing};
 use super::plan::Denied;
+use super::source::FittingRule;
 use super::target::{denied, deny};
 use crate::Timestamp;
+use crate::chain::Place;
+use crate::dispatch::DispatchKey;
 use crate::environment::{Environment, EnvironmentDescription, EnvironmentKey, EnvironmentState, EnvironmentUse};
 use crate::event::{PullRequestState, Sweep};
 use crate::name::EnvironmentName;
@@ -20,11 +23,10 @@ use crate::template::{RenderError, Template, Variable};
 /// What a target does to an environment; the outer None: an answer is missing.
 pub(super) type Resolved = Option<Result<Option<EnvironmentUse>, Denied>>;
 
-/// Whether a target is to be considered at all. Where no webhook said what happened, only what destroys that one environment
-/// is.
+/// Whether a target is to be considered at all. Where the event is about one environment only, what destroys it is.
 pub(super) fn is_meant(case: &Case<'_>, target: &Target) -> bool {
-    sweep(case).is_none_or(|sweep| {
-        target.environment == Some(EnvironmentAction::Destroy) && target.repository == sweep.environment.repository
+    case.event.only().is_none_or(|only| {
+        target.environment == Some(EnvironmentAction::Destroy) && target.repository == only.repository
     })
 }
 
@@ -133,7 +135,8 @@ fn no_value(what: &str, error: &RenderError) -> Denied {
 }
 
 /// The environments that a target may destroy for the pull request: those that it created there, whatever branch it wants to
-/// change by now, for what the rule names. The one that changed last comes first. None: an answer is missing.
+/// change by now, for what the rule names. First comes the one that is being destroyed because of this very event and target, so
+/// that a decision that is made again is about the same one; then the one that changed last. None: an answer is missing.
 pub(super) fn to_destroy<'k>(
     case: &Case<'_>,
     source: &Source,
@@ -144,8 +147,8 @@ pub(super) fn to_destroy<'k>(
     let (Some(EnvironmentAction::Destroy), Some(pull_request)) = (target.environment, case.pull_request()) else {
         return Some(Vec::new());
     };
-    let candidates: Vec<_> = match sweep(case) {
-        Some(sweep) => vec![&sweep.environment],
+    let candidates: Vec<_> = match case.event.only() {
+        Some(only) => vec![only],
         None => {
             let held = case.record().map(|record| &record.environments).into_iter().flatten();
             held.filter(|key| key.repository == target.repository).collect()
@@ -163,8 +166,28 @@ pub(super) fn to_destroy<'k>(
             found.push(environment);
         }
     }
-    found.sort_by_key(|environment| Reverse(environment.changed_at));
+    let place = Place { repository: target.repository.clone(), start: target.start.clone() };
+    let dispatch = DispatchKey { event: case.identity.clone(), target: place };
+    found.sort_by_key(|environment| Reverse((environment.is_changed_by(&dispatch), environment.changed_at)));
     Some(found)
+}
+
+/// The environments that targets of these rules may destroy, and that none of them is decided about.
+pub(super) fn further(case: &Case<'_>, rules: &[FittingRule<'_>], known: &Known) -> BTreeSet<EnvironmentKey> {
+    let (mut decided, mut further) = (BTreeSet::new(), BTreeSet::new());
+    if case.event.only().is_some() {
+        return further;
+    }
+    for FittingRule { rule, targets, .. } in rules {
+        for target in targets {
+            // What is not known was asked for no target: it is denied, whatever it destroys.
+            let found = to_destroy(case, &rule.source, target, known, &mut Missing::default()).unwrap_or_default();
+            let mut keys = found.into_iter().map(|environment| environment.key.clone());
+            decided.extend(keys.next());
+            further.extend(keys);
+        }
+    }
+    &further - &decided
 }
 
 /// What is destroyed is what the pull request created.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Identity;
 use crate::chain::{Chain, Place};
-use crate::environment::EnvironmentUse;
+use crate::environment::{EnvironmentKey, EnvironmentUse};
 use crate::name::GitRef;
 use crate::policy::{Channel, RuleLocation};
 use crate::quote::quote;
@@ -20,13 +20,23 @@ pub struct Plan {
     pub skipped: Option<Skipped>,
     /// One decision for each target entry of the matching rules, in the order of the file.
     pub decisions: Vec<Decision>,
+    /// Environments that the same targets are to destroy, too. One decision is about one environment, so that each of these is
+    /// decided about as a [part](crate::event::Event::part) of the event.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub further: BTreeSet<EnvironmentKey>,
 }
 
 impl Plan {
+    /// The plan of an event that is about no target.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { skipped: None, decisions: Vec::new(), further: BTreeSet::new() }
+    }
+
     /// The plan of an event that starts nothing.
     #[must_use]
     pub fn skipped(skipped: Skipped) -> Self {
-        Self { skipped: Some(skipped), decisions: Vec::new() }
+        Self { skipped: Some(skipped), ..Self::empty() }
     }
 
     /// The decisions that allow something.

@@ -166,13 +166,16 @@ pub(super) fn fitting_rules<'a>(
         _ if !fitting.is_empty() => return Ok(fitting),
         Some((_, skipped)) => skipped,
         None => {
-            let message = match &case.cause {
-                Cause::Run { workflow, .. } => {
-                    format!("no outbound rule of {} names {}", quote(case.repository()), quote(workflow))
+            let repository = quote(case.repository());
+            let message = match (&case.cause, case.event.only()) {
+                (Cause::Run { workflow, .. }, _) => {
+                    format!("no outbound rule of {repository} names {}", quote(workflow))
                 }
-                Cause::PullRequest { .. } | Cause::Command(_) => {
-                    format!("no outbound rule of {} is about this: {}", quote(case.repository()), case.words())
+                (_, Some(only)) => {
+                    let target = quote(&only.repository);
+                    format!("no outbound rule of {repository} destroys what is in {target}: {}", case.words())
                 }
+                (_, None) => format!("no outbound rule of {repository} is about this: {}", case.words()),
             };
             Skipped { reason: Reason::NoRuleMatched, message, outbound_rule: None, answer: false }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, EnvironmentOrigin, EnvironmentState, EnvironmentStep, EnvironmentUse};
+use super::{Environment, EnvironmentOrigin, EnvironmentState, EnvironmentStep, EnvironmentUse, LastSweep};
 use crate::Timestamp;
 use crate::dispatch::DispatchKey;
 use crate::name::PullRequestNumber;
@@ -132,6 +132,7 @@ impl Environment {
             wanted: None,
             under_way: None,
             ended: None,
+            swept: None,
             newest_begun: None,
             keep: wish.keep,
             created_at: now,
@@ -304,6 +305,12 @@ impl Environment {
         self.under_way.as_ref().filter(|step| Self::ends_by(step) <= now)
     }
 
+    /// The last sweep that wanted it to go, where nothing came of that: it has not changed since.
+    #[must_use]
+    pub fn swept_in_vain(&self) -> Option<&LastSweep> {
+        self.swept.as_ref().filter(|swept| self.changed_at <= swept.at)
+    }
+
     /// When it is to be destroyed although pull requests hold it; None: never, or something is under way or to be done.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -328,6 +335,12 @@ impl Environment {
         self.holders.iter().any(|holder| *holder != pull_request)
     }
 
+    /// Whether what is wanted next, or under way, is the action of this dispatch.
+    #[must_use]
+    pub fn is_changed_by(&self, dispatch: &DispatchKey) -> bool {
+        [&self.wanted, &self.under_way].into_iter().flatten().any(|step| step.dispatch == *dispatch)
+    }
+
     /// Whether it is to be destroyed, or that is under way.
     #[must_use]
     pub fn is_being_destroyed(&self) -> bool {
@@ -341,7 +354,7 @@ impl Environment {
         if self.seen.get(&wish.pull_request).is_some_and(|seen| *seen > wish.at) {
             return true;
         }
-        if [&self.wanted, &self.under_way].into_iter().flatten().any(|step| step.dispatch == *dispatch) {
+        if self.is_changed_by(dispatch) {
             return false;
         }
         match wish.action {

@@ -12,6 +12,7 @@ use crate::chain::Place;
 use crate::decide::{Decided, Decision, Known, LaneKey, Plan, Skipped, decide};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::dispatch::{Dispatch, DispatchKey, DispatchSource, DispatchState};
+use crate::environment::EnvironmentKey;
 use crate::event::{Event, EventIdentity, EventKind};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::guardrail::Guardrails;
@@ -25,6 +26,8 @@ use crate::retry::later;
 const MAX_TRIES: usize = 32;
 /// How long a plan waits that others were faster than each time.
 const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
+/// How many environments an event leaves to its parts at most. What is beyond that is found by the sweep.
+const MAX_PARTS: usize = 10;
 /// The longest time between two looks for that record.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
@@ -48,8 +51,7 @@ impl Pipeline {
         }
         if let EventKind::RunProgress(_) = delivery.event.kind {
             // It tells how far a run got. No rule can be about it.
-            let plan = Plan { skipped: None, decisions: Vec::new() };
-            return self.store_plan(delivery, version, (plan, Known::default()), now).await;
+            return self.store_plan(delivery, version, (Plan::empty(), Known::default()), now).await;
         }
         match self.decide(&delivery, now).await {
             Ok((plan, _)) if waits && is_own(&plan) => self.wait_for_record(delivery, version, now).await,
@@ -121,6 +123,9 @@ impl Pipeline {
                     .map(|budget| Write { record: Record::Root(budget.root, budget.spent), expected: budget.version }),
             );
             writes.extend(environments.writes);
+            let (parts, received) = self.parts(&delivery, &plan, now).await?;
+            writes.extend(parts);
+            facts.extend(received);
             let (followed, further) = self.follow_writes(&delivery, now).await?;
             writes.extend(followed);
             facts.extend(further);
@@ -136,11 +141,36 @@ impl Pipeline {
                 Err(StoreError::Conflict(
                     RecordKey::Dispatch(_) | RecordKey::Root(_) | RecordKey::Notice(_) | RecordKey::Proposal(_),
                 )) => {}
+                // Another delivery of the same event has the same parts.
+                Err(StoreError::Conflict(RecordKey::Delivery(key))) if key != delivery.key => {}
                 Err(error) => return Err(error),
             }
         }
         let error = "other events of the same chain are planned at the same time".to_owned();
         self.put_plan_back(delivery, version, later(now, AFTER_CONFLICTS), error, now).await
+    }
+
+    /// What an event leaves to its parts: a delivery for each, where another delivery of the same event has not left it already.
+    async fn parts(
+        &self,
+        delivery: &Delivery,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<(Vec<Write>, Vec<Fact>), StoreError> {
+        let part = |environment: &EnvironmentKey| {
+            let event = Event { part: Some(environment.clone()), ..delivery.event.clone() };
+            let part = Delivery::made_here(event, "part", now)?;
+            Some(Delivery { renewed_at: delivery.renewed_at, ..part })
+        };
+        let parts: Vec<_> = plan.further.iter().take(MAX_PARTS).filter_map(part).collect();
+        let keys: Vec<_> = parts.iter().map(|part| RecordKey::Delivery(part.key.clone())).collect();
+        let stored = if keys.is_empty() { Vec::new() } else { self.store.load(&keys).await? };
+        let (mut writes, mut facts) = (Vec::new(), Vec::new());
+        for (part, _) in parts.into_iter().zip(stored).filter(|(_, stored)| stored.is_none()) {
+            facts.push(part.received());
+            writes.push(Write { record: Record::Delivery(Box::new(part)), expected: None });
+        }
+        Ok((writes, facts))
     }
 
     /// What a plan would claim, as it is stored now.

@@ -4,54 +4,58 @@
 //! GitHub does not tell of a pull request - 404, 403, 301, a permission that was lost, no answer - is unknown, which is never
 //! "closed". What is to go, goes through the same decision as a webhook that says that the pull request was closed. That
 //! decision reads the pull request once more, whenever it is made: an hour may pass between what the sweep read and the call.
+//!
+//! Not all that is to go does: a side may have withdrawn its consent, or the App be gone from the target. Each try is remembered.
+//! What was never tried comes first, and what was tried last comes last, so that those that stay keep no other one waiting.
 
-use std::fmt::Write as _;
+mod order;
+
+use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::Pipeline;
 use crate::Timestamp;
-use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
-use crate::environment::{Environment, EnvironmentKey, StepEnd};
+use crate::delivery::Delivery;
+use crate::environment::{Environment, EnvironmentKey, LastSweep, StepEnd};
 use crate::event::{Event, EventKind, EventRepository, PullRequest, PullRequestAction, PullRequestState, Sweep};
-use crate::fact::{Fact, FactBody, Subject};
 use crate::name::PullRequestNumber;
 use crate::ports::GitHubError;
-use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, ViewQuery, Write};
-use crate::projection::{ENVIRONMENTS, EnvironmentRow, PRESENT};
+use crate::ports::store::{Commit, Record, RecordKey, StoreError, Stored, Write};
 use crate::pull_request::{PullRequestKey, PullRequestRecord};
+use crate::retry::later;
 
-/// How many environments one step looks at.
-const PAGE: usize = 20;
 /// How often a step is tried while others change the same records.
 const MAX_CONFLICTS: usize = 5;
 
 /// What a sweep looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepOptions {
-    /// `SWEEP_LIMIT`: how many are to go at most.
+    /// `SWEEP_LIMIT`: how many may go at once, with those that are going already, whatever wanted them to.
     pub limit: usize,
     /// Only tell what would go: nothing is stored.
     pub dry_run: bool,
     /// Only those whose time is over. GitHub is asked about no other.
     pub only_expired: bool,
-    /// Where the last step ended.
-    pub after: Option<String>,
+    /// How long after a try of which nothing came the next one may be.
+    pub again_after: Duration,
 }
 
 impl SweepOptions {
     /// What `SWEEP_LIMIT` is where nobody sets it.
     pub const DEFAULT_LIMIT: usize = 10;
+    /// How long a sweep that nobody asked for waits after a try of which nothing came: a day.
+    pub const DEFAULT_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
 impl Default for SweepOptions {
     fn default() -> Self {
-        Self { limit: Self::DEFAULT_LIMIT, dry_run: false, only_expired: false, after: None }
+        let (limit, again_after) = (Self::DEFAULT_LIMIT, Self::DEFAULT_AGAIN_AFTER);
+        Self { limit, dry_run: false, only_expired: false, again_after }
     }
 }
 
-/// What a step of a sweep found and did.
+/// What a sweep found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SweepOutcome {
     /// How many environments were looked at.
@@ -60,16 +64,18 @@ pub struct SweepOutcome {
     pub going: Vec<Swept>,
     /// How many of them are left to their pull requests, which are open.
     pub open: usize,
-    /// How many something is wanted of, or under way.
+    /// How many something is wanted of, or under way, or that the last sweep found and nobody has decided about yet.
     pub busy: usize,
+    /// Of all that are there, how many were going before.
+    pub going_before: usize,
+    /// How many are left for now, because nothing came of the last try.
+    pub tried: usize,
     /// Those of which GitHub did not tell how their pull request is.
     pub unknown: Vec<SweptUnknown>,
     /// How many actions were given up that had been under way for too long.
     pub overdue: usize,
     /// Whether more were to go than may at once.
     pub limited: bool,
-    /// Where to go on; None at the end.
-    pub next: Option<String>,
 }
 
 /// An environment that is to go.
@@ -103,37 +109,30 @@ struct Asked {
 }
 
 impl Pipeline {
-    /// One step of a sweep: looks at a page of environments, and lets those go whose pull request is closed, or whose time is
-    /// over and which no label keeps.
+    /// Sweeps: looks at the environments that are there, and lets those go whose pull request is closed, or whose time is over
+    /// and which no label keeps.
     ///
     /// # Errors
     /// [`StoreError`]; what was stored before stays.
     pub async fn sweep(&self, options: &SweepOptions, now: Timestamp) -> Result<SweepOutcome, StoreError> {
-        let partition = PRESENT.to_owned();
-        let query = ViewQuery { view: ENVIRONMENTS, partition, before: options.after.clone(), limit: PAGE };
-        let rows = self.store.rows(query).await?;
-        let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.sort.clone());
-        let mut outcome = SweepOutcome { next, ..SweepOutcome::default() };
-        let mut before = options.after.clone();
-        for row in &rows {
-            if let Ok(row) = row.read::<EnvironmentRow>()
-                && let Some((environment, version)) = self.environment(&row.key).await?
-            {
-                self.look_at(&environment, version, options, &mut outcome, now).await?;
-            }
+        let order = self.sweep_order().await?;
+        let mut outcome = SweepOutcome { going_before: order.going, ..SweepOutcome::default() };
+        for key in &order.keys {
             if outcome.limited {
-                outcome.next = before;
                 break;
             }
-            before = Some(row.sort.clone());
+            if let Some((environment, version)) = self.environment(key).await? {
+                let undecided = order.undecided.contains(key);
+                self.look_at((environment, version), undecided, options, &mut outcome, now).await?;
+            }
         }
         Ok(outcome)
     }
 
     async fn look_at(
         &self,
-        environment: &Environment,
-        version: u64,
+        (mut environment, mut version): (Environment, u64),
+        undecided: bool,
         options: &SweepOptions,
         outcome: &mut SweepOutcome,
         now: Timestamp,
@@ -144,15 +143,19 @@ impl Pipeline {
         }
         outcome.looked_at += 1;
         if environment.overdue(now).is_some() {
-            outcome.overdue += usize::from(options.dry_run || self.give_up(environment, version, now).await?);
+            outcome.overdue += usize::from(options.dry_run || self.give_up(&environment, version, now).await?);
             return Ok(());
         }
-        if environment.wanted.is_some() || environment.under_way.is_some() {
+        if undecided || environment.wanted.is_some() || environment.under_way.is_some() {
             outcome.busy += 1;
             return Ok(());
         }
-        let asked = self.ask_about(environment).await;
-        let key = &environment.key;
+        if environment.swept_in_vain().is_some_and(|swept| now < later(swept.at, options.again_after)) {
+            outcome.tried += 1;
+            return Ok(());
+        }
+        let asked = self.ask_about(&environment).await;
+        let key = environment.key.clone();
         let unknown = |(pull_request, why)| SweptUnknown { environment: key.clone(), pull_request, why };
         let (is_known, kept) = (asked.unknown.is_empty(), asked.open.iter().any(|state| state.keep));
         let mut going: Vec<_> = asked.closed.into_iter().map(|state| (state, false)).collect();
@@ -165,12 +168,12 @@ impl Pipeline {
         outcome.unknown.extend(asked.unknown.into_iter().map(unknown));
         outcome.open += usize::from(going.is_empty() && is_known);
         for (state, expired) in going {
-            if outcome.going.len() >= options.limit {
+            if outcome.going_before + outcome.going.len() >= options.limit {
                 outcome.limited = true;
                 return Ok(());
             }
             let swept = Swept { environment: key.clone(), pull_request: state.number, expired };
-            if options.dry_run || self.let_go(environment, state, expired, now).await? {
+            if options.dry_run || self.let_go(&mut environment, &mut version, state, expired, now).await? {
                 outcome.going.push(swept);
             }
         }
@@ -209,16 +212,16 @@ impl Pipeline {
     /// Stores what no webhook said, to be decided about like one. False where somebody else was faster.
     async fn let_go(
         &self,
-        environment: &Environment,
+        environment: &mut Environment,
+        version: &mut u64,
         state: PullRequestState,
         expired: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let source = &environment.source;
+        let (source, origin) = (&environment.source, &environment.origin);
         let key = PullRequestKey { repository: source.id, number: state.number };
-        let sweep = Sweep { environment: environment.key.clone(), expired, at: now };
+        let sweep = Sweep { environment: environment.key.clone(), expired, at: environment.changed_at };
         let pull_request = PullRequest { action: PullRequestAction::Closed, now: state, sweep: Some(sweep) };
-        let origin = &environment.origin;
         let event = Event {
             version: Event::VERSION,
             repository: EventRepository {
@@ -230,21 +233,25 @@ impl Pipeline {
             installation: origin.installation,
             sender: None,
             kind: EventKind::PullRequest(pull_request.clone()),
+            part: None,
         };
-        let Some(delivery) = delivery(event, key.number, now) else { return Ok(false) };
-        let fact = Fact {
-            subject: Subject::delivery(delivery.key.clone()),
-            sequence: 0,
-            time: now,
-            body: FactBody::DeliveryReceived { event: delivery.event.clone() },
-        };
+        let prefix = format!("sweep-{}-{}", key.number, now.as_millisecond().unsigned_abs());
+        let Some(delivery) = Delivery::made_here(event, &prefix, now) else { return Ok(false) };
+        environment.swept = Some(LastSweep { at: now, delivery: delivery.key.clone() });
         for _ in 0..MAX_CONFLICTS {
-            let mut writes = vec![Write { record: Record::Delivery(Box::new(delivery.clone())), expected: None }];
+            let swept = Record::Environment(Box::new(environment.clone()));
+            let mut writes = vec![
+                Write { record: Record::Delivery(Box::new(delivery.clone())), expected: None },
+                Write { record: swept, expected: Some(*version) },
+            ];
             if !expired {
                 writes.push(self.closed(key, &pull_request, now).await?);
             }
-            match self.store.commit(Commit { writes, facts: vec![fact.clone()] }).await {
-                Ok(()) => return Ok(true),
+            match self.store.commit(Commit { writes, facts: vec![delivery.received()] }).await {
+                Ok(()) => {
+                    *version += 1;
+                    return Ok(true);
+                }
                 Err(StoreError::Conflict(RecordKey::PullRequest(_))) => {}
                 Err(StoreError::Conflict(_)) => return Ok(false),
                 Err(error) => return Err(error),
@@ -292,27 +299,4 @@ fn committed(result: Result<(), StoreError>) -> Result<bool, StoreError> {
         Err(StoreError::Conflict(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// What stands for the webhook that never came. None where it cannot be written as JSON, which no type here brings about.
-fn delivery(event: Event, number: PullRequestNumber, now: Timestamp) -> Option<Delivery> {
-    let body = serde_json::to_vec(&event).ok()?;
-    let body_sha256 = Sha256::digest(&body).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    let short: String = body_sha256.chars().take(16).collect();
-    let id = format!("sweep-{number}-{short}").parse().ok()?;
-    Some(Delivery {
-        key: DeliveryKey { id, body_sha256 },
-        event,
-        received_at: now,
-        state: DeliveryState::Received,
-        due: Some(now),
-        attempts: 0,
-        parked_at: None,
-        renewed_at: None,
-        facts: 1,
-    })
 }

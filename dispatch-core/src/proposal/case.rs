@@ -254,6 +254,7 @@ impl Setting<'_> {
     fn case(&self, (words, assumed): (String, String), kind: EventKind) -> Case {
         let event = Event {
             version: Event::VERSION,
+            part: None,
             repository: self.repository.clone(),
             installation: Some(InstallationId(0)),
             sender: self.stand_in.login.parse().ok(),

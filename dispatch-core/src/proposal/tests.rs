@@ -81,6 +81,7 @@ fn event(private: bool) -> (Event, PullRequestState) {
     };
     let event = Event {
         version: Event::VERSION,
+        part: None,
         repository: EventRepository {
             id: RepositoryId(11),
             name: "acme/api".parse().unwrap(),

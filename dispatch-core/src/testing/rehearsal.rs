@@ -110,7 +110,7 @@ impl Rehearsal {
         Ok(self.deliver()? + self.plan(plans)? + self.dispatch()? + self.report()?)
     }
 
-    /// Takes one step of a sweep at the world's time. What is to go is decided about by the next run.
+    /// Sweeps at the world's time. What is to go is decided about by the next run.
     ///
     /// # Errors
     /// [`RehearsalError`].

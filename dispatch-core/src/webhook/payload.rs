@@ -121,6 +121,7 @@ pub(super) fn event(
         installation: installation.and_then(|installation| installation.id).map(InstallationId),
         sender: Account::login(sender),
         kind,
+        part: None,
     }
 }
 

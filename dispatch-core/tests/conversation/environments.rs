@@ -119,6 +119,57 @@ fn a_close_that_comes_after_the_reopening_starts_nothing() {
 }
 
 #[test]
+fn each_of_several_environments_is_destroyed_by_an_event_of_its_own() {
+    let mut setup = Setup::pull_request(PullRequestAction::Closed);
+    setup.holds("pr-7", "dev").changed_at = time("12:30:00");
+    setup.holds("staging", "main").changed_at = time("12:40:00");
+    let names = |setup: &mut Setup| {
+        let plan = setup.plan();
+        let named = plan.allowed().map(|(_, allowed)| allowed.environment.as_ref().unwrap().key.name.to_string());
+        (named.collect::<Vec<_>>(), plan.further)
+    };
+    let [pr_7, staging] = [0, 1].map(|n| setup.environments[n].key.clone());
+    assert_eq!(names(&mut setup), (vec!["staging".to_owned()], [pr_7.clone()].into()));
+
+    // Once its dispatch is planned, a decision that is made again is about the same one, whatever changes meanwhile.
+    let dispatch = dispatch_core::dispatch::DispatchKey {
+        event: setup.event.identity(),
+        target: setup.plan().decisions[0].target.clone(),
+    };
+    let (action, at) = (dispatch_core::policy::EnvironmentAction::Destroy, time("13:00:00"));
+    let step = dispatch_core::environment::EnvironmentStep { action, dispatch, at, since: at };
+    setup.environments[1].wanted = Some(step);
+    setup.environments[0].changed_at = time("13:30:00");
+    assert_eq!(names(&mut setup).0, ["staging"]);
+
+    let whole = setup.event.identity();
+    setup.event.part = Some(pr_7);
+    assert_eq!(names(&mut setup), (vec!["pr-7".to_owned()], [].into()));
+    assert_eq!(setup.event.identity().as_str(), format!("{}:acme/cms_infrastructure:pr-7", whole.as_str()));
+    setup.record.environments.clear();
+    setup.environments[0].holders.clear();
+    assert_eq!(setup.outcome(), "environment_not_held", "a part is no more than the whole");
+    setup.event.part = Some(staging);
+    assert_eq!(names(&mut setup), (vec!["staging".to_owned()], [].into()));
+}
+
+#[test]
+fn what_a_sweep_found_was_caused_by_the_app() {
+    let mut setup = Setup::pull_request(PullRequestAction::Closed);
+    let environment = setup.holds("pr-7", "dev").key.clone();
+    for policy in [&mut setup.source, &mut setup.target] {
+        *policy = policy.replace("merged: \"{{ pr.merged | json }}\"", "who: \"{{ sender.login }}\"");
+        *policy = policy.replace("merged: { one_of: [\"true\", \"false\"] }", "who: { max_length: 100 }");
+    }
+    assert!(setup.body().contains(r#""who":"bob""#), "{}", setup.body());
+    let EventKind::PullRequest(pull_request) = &mut setup.event.kind else { panic!("another event") };
+    pull_request.sweep = Some(Sweep { environment, expired: false, at: time("20:00:00") });
+    setup.event.sender = None;
+    setup.now.as_mut().unwrap().open = false;
+    assert!(setup.body().contains(r#""who":"dispatch[bot]""#), "{}", setup.body());
+}
+
+#[test]
 fn a_shared_environment_goes_with_the_last_who_holds_it() {
     let mut setup = Setup::pull_request(PullRequestAction::Closed);
     setup.holds("staging", "main").holders.insert(PullRequestNumber(8));
@@ -161,7 +212,7 @@ fn a_sweep_only_destroys_the_environment_that_it_found() {
     assert_eq!(plan.decisions.len(), 1, "nothing else that the rule starts");
     assert_eq!(
         setup.event.identity().as_str(),
-        "sweep:11:acme/cms_infrastructure:pr-7:2026-01-02T20:00:00Z",
+        "sweep:11:7:acme/cms_infrastructure:pr-7:2026-01-02T20:00:00Z",
         "and it is an event of its own"
     );
 }

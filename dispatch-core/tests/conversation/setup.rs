@@ -213,6 +213,7 @@ impl Setup {
             leaving: [].into(),
             seen: [(NUMBER, time("12:30:00"))].into(),
             ended: None,
+            swept: None,
             newest_begun: None,
             state: EnvironmentState::Live,
             settled: EnvironmentState::Live,
@@ -322,6 +323,7 @@ fn state() -> PullRequestState {
 fn event(kind: EventKind) -> Event {
     Event {
         version: Event::VERSION,
+        part: None,
         repository: EventRepository {
             id: SOURCE,
             name: "acme/cms".parse().unwrap(),

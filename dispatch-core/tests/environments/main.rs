@@ -6,3 +6,4 @@ mod journeys;
 mod life;
 mod orders;
 mod stage;
+mod sweeps;

@@ -11,7 +11,7 @@ use dispatch_core::ports::store::Record;
 use dispatch_core::testing::world::{OutgoingWebhook, PullRequestSpec, RepositoryOptions, Role};
 use dispatch_core::testing::{Rehearsal, World};
 
-const OUTBOUND: &str = r#"
+pub(crate) const OUTBOUND: &str = r#"
 outbound:
   - source: { pull_request: [opened, synchronize, reopened] }
     targets:
@@ -30,7 +30,8 @@ environments:
   - { base: main, name: staging, deploy: dev }
 "#;
 
-fn inbound(source: &str) -> String {
+/// What `infra` accepts of a source.
+pub(crate) fn inbound(source: &str) -> String {
     let rule = |what: &str, workflow: &str| {
         format!(
             "  - source: {{ repository: {source}, {what} }}\n    targets:\n      - {{ workflow: {workflow}, accept_inputs: [name] }}\n"

@@ -69,6 +69,7 @@ impl Setup {
         };
         let event = Event {
             version: Event::VERSION,
+            part: None,
             repository: EventRepository {
                 id: SOURCE_ID,
                 name: repository("acme/api"),

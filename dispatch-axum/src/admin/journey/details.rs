@@ -44,6 +44,9 @@ pub(super) fn details(service: &Service, event: &Event) -> (Details, Option<Link
             let state = [(*draft, "draft"), (*open, "open"), (!*open && !*merged, "closed"), (*merged, "merged")];
             let state: Vec<_> = state.into_iter().filter_map(|(is, word)| is.then_some(word)).collect();
             details.push(("state", state.join(", ")));
+            if let Some(part) = &event.part {
+                details.push(("of that only", format!("environment {}", part.name)));
+            }
             if let Some(sweep) = &pull_request.sweep {
                 let why = if sweep.expired { "its time is over" } else { "its pull request is closed" };
                 details.push(("found by the sweep", format!("environment {}: {why}", sweep.environment.name)));

@@ -67,7 +67,11 @@ impl Group for Service {
             "168",
             "How often environments whose pull request was closed unnoticed are looked for, at most 8760; 0: never",
         ),
-        setting("SWEEP_LIMIT", "10", "How many environments one sweep destroys at most, 1 to 1000"),
+        setting(
+            "SWEEP_LIMIT",
+            "10",
+            "How many environments may be going at once for a sweep to let more go, 1 to 1000",
+        ),
     ];
 }
 

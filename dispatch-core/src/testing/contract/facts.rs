@@ -32,7 +32,7 @@ pub(super) async fn facts_may_come_in_any_order<S: StorePort>(make_store: &impl 
     let summary = delivery.summary();
     let skipped =
         Skipped { reason: Reason::NoRuleMatched, message: "no rule".into(), outbound_rule: None, answer: false };
-    let plan = Plan { skipped: Some(skipped), decisions: Vec::new() };
+    let plan = Plan::skipped(skipped);
     let facts = [
         received(&delivery),
         fact(1, FactBody::DeliveryPutBack { delivery: summary.clone(), until: NOW, error: "busy".into() }),

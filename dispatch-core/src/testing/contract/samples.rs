@@ -55,6 +55,7 @@ pub(super) fn event(name: &str, n: u64) -> Event {
     };
     Event {
         version: Event::VERSION,
+        part: None,
         repository: EventRepository {
             id: RepositoryId(7),
             name: repository(name),
@@ -221,6 +222,7 @@ pub(super) fn environment(state: EnvironmentState) -> Environment {
         wanted: Some(step.clone()),
         under_way: Some(step.clone()),
         ended: Some(step),
+        swept: None,
         newest_begun: Some(NOW),
         keep: true,
         created_at: NOW,

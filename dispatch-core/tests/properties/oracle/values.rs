@@ -55,6 +55,9 @@ fn value(world: &World, variable: &str, environment: Option<&Environment>) -> St
         ("pr.merged", _) => pull_request.map(|it| it.merged.to_string()),
         ("pr.draft", _) => pull_request.map(|it| it.draft.to_string()),
         ("sender.login", EventKind::Command(command)) => Some(command.commenter.login.to_string()),
+        ("sender.login", EventKind::PullRequest(pull_request)) if pull_request.sweep.is_some() => {
+            world.app_login.as_ref().map(ToString::to_string)
+        }
         ("sender.login", _) => world.event.sender.as_ref().map(ToString::to_string),
         ("comment.id", EventKind::Command(command)) => Some(command.comment.to_string()),
         ("command.argument", EventKind::Command(command)) => match &command.argument {
@@ -115,9 +118,11 @@ pub fn accepted(
         let template = target.inputs[name].as_str();
         let chosen_by_strangers =
             ["source.head_branch", "pr.head_branch", "sender.login", "command.argument", "env.deploy"];
+        let is_swept = matches!(&world.event.kind, EventKind::PullRequest(it) if it.sweep.is_some());
         let harmless = chosen_by_strangers
             .iter()
             .filter(|variable| template.contains(&format!(" {variable} ")))
+            .filter(|variable| **variable != "sender.login" || !is_swept)
             .all(|variable| is_harmless(&self::value(world, variable, environment)));
         let takes_it = matches!(accept.pattern, Some(ValuePattern::BranchAny | ValuePattern::Login));
         fits(accept, &text) && (harmless || takes_it)

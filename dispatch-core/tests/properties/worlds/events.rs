@@ -34,6 +34,7 @@ pub fn event(kind: Kind) -> impl Strategy<Value = Event> {
     let installation = prop_oneof![20 => Just(Some(InstallationId(5))), 1 => Just(None)];
     (happened, installation, any::<bool>(), caused_by()).prop_map(|(kind, installation, private, sender)| Event {
         version: Event::VERSION,
+        part: None,
         repository: EventRepository {
             id: id(0),
             name: repository(0),
@@ -211,6 +212,7 @@ fn environment(key: EnvironmentKey) -> impl Strategy<Value = Environment> {
         wanted: None,
         under_way: None,
         ended: None,
+        swept: None,
         newest_begun: None,
         keep: false,
         created_at: time(0),
