@@ -153,6 +153,8 @@ impl EnvironmentOrigin {
 pub struct LastSweep {
     /// When, by our own clock.
     pub at: Timestamp,
+    /// When the environment had changed last.
+    pub found: Timestamp,
     /// What is decided about it.
     pub delivery: DeliveryKey,
 }

@@ -308,7 +308,7 @@ impl Environment {
     /// The last sweep that wanted it to go, where nothing came of that: it has not changed since.
     #[must_use]
     pub fn swept_in_vain(&self) -> Option<&LastSweep> {
-        self.swept.as_ref().filter(|swept| self.changed_at <= swept.at)
+        self.swept.as_ref().filter(|swept| self.changed_at == swept.found)
     }
 
     /// When it is to be destroyed although pull requests hold it; None: never, or something is under way or to be done.

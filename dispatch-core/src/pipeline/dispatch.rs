@@ -83,11 +83,14 @@ impl Pipeline {
             if !holds || !places.agree_with(&dispatch) {
                 match self.decide_again(&dispatch, &places.turn, now).await {
                     Ok(Again::Allowed(decision)) => {
-                        let same = environment_key(&decision) == environment_key(&dispatch.decision);
-                        (dispatch.decision, dispatch.decided_at, holds) = (*decision, now, true);
-                        if !same {
-                            continue;
+                        if environment_key(&decision) != environment_key(&dispatch.decision) {
+                            // What was planned is wanted of the environment that it was planned for, and of no other one.
+                            let message = "it would be about another environment by now".to_owned();
+                            let reason = Reason::PullRequestSuperseded;
+                            let step = Step::To(DispatchState::Cancelled { reason, message });
+                            return self.settle(dispatch, version, step, now).await;
                         }
+                        (dispatch.decision, dispatch.decided_at, holds) = (*decision, now, true);
                     }
                     Ok(Again::Denied { reason, message }) => {
                         let step = Step::To(DispatchState::Cancelled { reason, message });

@@ -237,7 +237,8 @@ impl Pipeline {
         };
         let prefix = format!("sweep-{}-{}", key.number, now.as_millisecond().unsigned_abs());
         let Some(delivery) = Delivery::made_here(event, &prefix, now) else { return Ok(false) };
-        environment.swept = Some(LastSweep { at: now, delivery: delivery.key.clone() });
+        let (found, delivered) = (environment.changed_at, delivery.key.clone());
+        environment.swept = Some(LastSweep { at: now, found, delivery: delivered });
         for _ in 0..MAX_CONFLICTS {
             let swept = Record::Environment(Box::new(environment.clone()));
             let mut writes = vec![

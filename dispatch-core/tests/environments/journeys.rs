@@ -56,6 +56,25 @@ fn a_retargeted_pull_request_destroys_what_it_created() {
 }
 
 #[test]
+fn a_command_that_waited_while_the_pull_request_was_retargeted_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let pull = stage.open("topic", "dev");
+    stage.0.run_once().unwrap();
+    stage.advance(2);
+    stage.0.world().comment(&cms(), pull, "octocat", "/deploy").unwrap();
+    stage.0.run_once().unwrap();
+    assert!(stage.environment("pr-1").unwrap().wanted.is_some(), "it waits for the first run");
+    stage.advance(60);
+    stage.0.world().retarget_pull_request(&cms(), pull, "main").unwrap();
+    stage.settle();
+    stage.advance(6 * 60);
+    stage.settle();
+    assert_eq!(stage.started(), ["create.yml pr-1"], "nobody asked for `staging`");
+    let environment = stage.environment("pr-1").unwrap();
+    assert_eq!((environment.wanted, environment.state), (None, Live));
+}
+
+#[test]
 fn a_pull_request_destroys_every_environment_that_it_created() {
     for by_command in [false, true] {
         let stage = Stage::new();
