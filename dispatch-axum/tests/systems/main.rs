@@ -11,4 +11,5 @@ mod house;
 mod limits;
 mod policies;
 mod preview;
+mod proposals;
 mod stack;

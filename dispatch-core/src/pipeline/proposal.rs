@@ -130,8 +130,7 @@ impl Pipeline {
         Ok(looked)
     }
 
-    /// Stores what was found. A check that is there already is shown once more, also where nothing new was found: whoever
-    /// wanted it again sees that it was looked at.
+    /// Stores what was found. What is shown as it is already - also to whoever wanted it again - is not shown once more.
     async fn store_found(
         &self,
         record: ProposalRecord,
@@ -143,20 +142,11 @@ impl Pipeline {
         let about = check.map(|check| About::Check(Box::new(check)));
         let record = Record::Proposal(Box::new(record));
         for _ in 0..MAX_CONFLICTS {
-            let stored = self.store.load(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
-            let notice = match (stored, about.clone()) {
-                (Some(Stored { record: Record::Notice(mut notice), version }), about) => {
-                    notice.about = about.unwrap_or(notice.about);
-                    notice.change(now);
-                    Some(Write { record: Record::Notice(notice), expected: Some(version) })
-                }
-                (_, Some(about)) => {
-                    Some(Write { record: Record::Notice(Box::new(Notice::new(about, now))), expected: None })
-                }
-                (_, None) => None,
-            };
             let mut writes = vec![Write { record: record.clone(), expected: Some(version) }];
-            writes.extend(notice);
+            if let Some(about) = about.clone() {
+                let stored = self.store.load(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+                writes.extend(changed(stored, about, now));
+            }
             match self.store.commit(Commit { writes, facts: Vec::new() }).await {
                 Err(StoreError::Conflict(RecordKey::Notice(_))) => {}
                 stored => return stored,
@@ -243,4 +233,17 @@ impl Pipeline {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The notice of a check, if it is new or not as it was.
+fn changed(stored: Option<Stored>, about: About, now: Timestamp) -> Option<Write> {
+    let Some(Stored { record: Record::Notice(mut notice), version }) = stored else {
+        return Some(Write { record: Record::Notice(Box::new(Notice::new(about, now))), expected: None });
+    };
+    if notice.about == about {
+        return None;
+    }
+    notice.about = about;
+    notice.change(now);
+    Some(Write { record: Record::Notice(notice), expected: Some(version) })
 }

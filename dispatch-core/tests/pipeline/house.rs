@@ -180,7 +180,8 @@ impl House {
         }
     }
 
-    /// Looks at every policy file that is proposed, and answers with what became of each. Notices that are due stay.
+    /// Looks at every policy file that is proposed, and answers with what became of each. Notices that are due
+    /// come back when their lease ends.
     pub(crate) fn check_proposals(&self) -> Vec<ProposalChecked> {
         let proposals = self.claim(Queue::Report).into_iter().filter_map(|item| match item.record {
             Record::Proposal(proposal) => Some((*proposal, item.version)),

@@ -12,7 +12,7 @@ use dispatch_core::ports::store::{Queue, Record, RecordKey, StorePort};
 use dispatch_core::testing::world::{FaultKind, PullRequestSpec, RepositoryOptions, Role};
 use futures_util::FutureExt;
 
-use crate::house::{House, INBOUND, api};
+use crate::house::{House, INBOUND, LEASE, api};
 
 const BETTER: &str = "
 outbound:
@@ -401,6 +401,7 @@ fn a_check_that_is_wanted_again_is_shown_again_also_where_nothing_can_be_read_an
     house.order("GET", "/repos/octo-org/api/contents/.github/dispatching.yml", FaultKind::status(403));
     assert!(matches!(work(&house)[..], [ProposalChecked::GivenUp { .. }]));
     assert_eq!(check(&house), before);
+    house.advance(LEASE);
     assert!(matches!(house.show()[..], [Shown::Shown { .. }]));
 }
 
