@@ -198,3 +198,17 @@ fn a_repository_without_the_app_hears_nothing_of_its_pull_requests() {
     world.push_to_pull_request(&quiet, number, "octocat").unwrap();
     assert!(world.take_webhooks().is_empty());
 }
+
+#[test]
+fn a_merge_brings_what_was_written_on_the_branch_and_not_back_what_the_base_has_removed() {
+    let mut world = world();
+    world.write_file(&web(), "main", "old.txt", "old").unwrap();
+    let number = world.open_pull_request(&web(), PullRequestSpec::new("topic")).unwrap();
+    world.write_file(&web(), "topic", "new.txt", "new").unwrap();
+    world.remove_file(&web(), "main", "old.txt").unwrap();
+    world.close_pull_request(&web(), number, true).unwrap();
+    let head = world.branch_head(&web(), "main").unwrap();
+    let state = world.repositories().find(|state| state.name == web()).unwrap();
+    let files = &state.commits[&head].files;
+    assert!(files.contains_key("new.txt") && !files.contains_key("old.txt"), "{:?}", files.keys());
+}

@@ -88,14 +88,21 @@ impl World {
         Ok(after)
     }
 
-    /// Merges a commit into a branch: one commit with two parents and the files of both.
+    /// Merges a commit into a branch: one commit with two parents, and what was written on the way to the merged one since both
+    /// had the same. Nothing that only the branch has removed since comes back.
     pub(super) fn merge(&mut self, id: RepositoryId, branch: &str, head: &CommitSha) -> Result<CommitSha, WorldError> {
         let base = self.head(id, branch).ok_or_else(|| WorldError(format!("there is no branch `{branch}`")))?;
         let (ours, theirs) = (self.commit_of(id, &base), self.commit_of(id, head));
         let (Some(ours), Some(theirs)) = (ours, theirs) else {
             return Err(WorldError(format!("there is no commit `{head}`")));
         };
-        let new = |(path, bytes): &(&String, &Arc<[u8]>)| ours.files.get(*path) != Some(*bytes);
+        let (of_ours, of_theirs) = (self.history(id, &base), self.history(id, head));
+        let common = of_theirs.intersection(&of_ours).max_by_key(|sha| self.history(id, sha).len());
+        let common = common.and_then(|sha| self.commit_of(id, sha));
+        let new = |(path, bytes): &(&String, &Arc<[u8]>)| {
+            let is_as_in = |commit: &Commit| commit.files.get(*path) == Some(*bytes);
+            !is_as_in(ours) && !common.is_some_and(is_as_in)
+        };
         let changes: Vec<(String, Arc<[u8]>)> =
             theirs.files.iter().filter(new).map(|(path, bytes)| (path.clone(), Arc::clone(bytes))).collect();
         let changes: Vec<(&str, Option<&[u8]>)> =
