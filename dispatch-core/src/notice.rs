@@ -270,14 +270,13 @@ impl Notice {
     /// How long further refusals are gathered after the first one was shown.
     pub const GATHERS_REFUSALS: Duration = Duration::from_secs(60);
 
-    /// What is to be shown has changed: it is due now, or when changes were gathered, unless GitHub put it back.
+    /// What is to be shown has changed: it is due now, or when changes were gathered, unless GitHub put it back, or somebody
+    /// shows it at this moment. He finds that it has changed, and shows it again.
     pub fn change(&mut self, now: Timestamp) {
         self.changed_at = now;
         let due = later(now, self.gathers());
         if self.due.is_none() {
             (self.due, self.attempts) = (Some(due), 0);
-        } else if self.attempts == 0 {
-            self.due = self.due.map(|known| known.min(due));
         }
     }
 

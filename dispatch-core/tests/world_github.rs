@@ -236,7 +236,7 @@ fn a_check_and_a_comment_are_made_once_and_found_again() {
     assert!(matches!(lost, Err(GitHubError::InDoubt(_))));
     let id = github.find_check(&check).now_or_never().unwrap().unwrap().expect("it was made all the same");
     let done = Check { status: CheckStatus::Completed(CheckConclusion::Neutral), ..check };
-    github.update_check(id, &done).now_or_never().unwrap().unwrap();
+    github.update_check(id, &done, Timestamp::MAX).now_or_never().unwrap().unwrap();
     let shown = github.world().check_runs().map(|check| (check.status.clone(), check.conclusion.clone())).next();
     assert_eq!(shown, Some(("completed".to_owned(), Some("neutral".to_owned()))));
 

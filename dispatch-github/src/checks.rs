@@ -52,11 +52,16 @@ impl GitHub {
         Ok(created::<wire::CreatedCheck>(&answer)?.id)
     }
 
-    pub(crate) async fn change_check(&self, id: CheckRunId, check: &Check) -> Result<(), GitHubError> {
+    pub(crate) async fn change_check(
+        &self,
+        id: CheckRunId,
+        check: &Check,
+        not_after: Timestamp,
+    ) -> Result<(), GitHubError> {
         at_most(&check.summary, SUMMARY_LIMIT, "summary")?;
         let path = ApiPath::check_run(&check.repository.name, id);
         let body = wire::CheckUpdate::new(check);
         let call = Call::write(&check.repository, Permission::ChecksWrite, Method::PATCH, path, &body)?;
-        self.succeed(&call).await.map(drop)
+        self.succeed(&call.not_after(not_after)).await.map(drop)
     }
 }

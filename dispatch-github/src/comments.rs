@@ -83,12 +83,13 @@ impl GitHub {
         repository: &RepositoryRef,
         id: CommentId,
         body: &str,
+        not_after: Timestamp,
     ) -> Result<(), GitHubError> {
         at_most(body, TEXT_LIMIT, "body")?;
         let path = ApiPath::comment(&repository.name, id);
         let text = wire::CommentText { body };
         let call = Call::write(repository, Permission::PullRequestsWrite, Method::PATCH, path, &text)?;
-        self.succeed(&call).await.map(drop)
+        self.succeed(&call.not_after(not_after)).await.map(drop)
     }
 
     pub(crate) async fn make_reaction(

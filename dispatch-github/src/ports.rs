@@ -158,8 +158,8 @@ impl NoticePort for GitHub {
         created.inspect_err(|error| tell("create_check", &check.repository.name, error))
     }
 
-    async fn update_check(&self, id: CheckRunId, check: &Check) -> Result<(), GitHubError> {
-        let updated = self.change_check(id, check).await;
+    async fn update_check(&self, id: CheckRunId, check: &Check, not_after: Timestamp) -> Result<(), GitHubError> {
+        let updated = self.change_check(id, check, not_after).await;
         updated.inspect_err(|error| tell("update_check", &check.repository.name, error))
     }
 
@@ -184,8 +184,14 @@ impl NoticePort for GitHub {
         created.inspect_err(|error| tell("create_comment", &repository.name, error))
     }
 
-    async fn update_comment(&self, repository: &RepositoryRef, id: CommentId, body: &str) -> Result<(), GitHubError> {
-        let updated = self.change_comment(repository, id, body).await;
+    async fn update_comment(
+        &self,
+        repository: &RepositoryRef,
+        id: CommentId,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<(), GitHubError> {
+        let updated = self.change_comment(repository, id, body, not_after).await;
         updated.inspect_err(|error| tell("update_comment", &repository.name, error))
     }
 

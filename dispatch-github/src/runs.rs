@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use dispatch_core::Timestamp;
-use dispatch_core::dispatch::StartedRun;
+use dispatch_core::dispatch::{FollowedRun, FollowedStage, StartedRun};
+use dispatch_core::event::Conclusion;
 use dispatch_core::name::{Repository, WorkflowFile};
 use dispatch_core::ports::github::{GitHubError, ListedRun, RepositoryRef, RunListing};
 
@@ -64,8 +65,17 @@ impl GitHub {
 /// What cannot be a name is none: a run that is not recognised is nobody's.
 fn listed(run: wire::Run, own: &Repository) -> ListedRun {
     let event = run.event.unwrap_or_default();
+    let url = wire::page(run.html_url.unwrap_or_default());
+    let conclusion = run.conclusion.as_deref().and_then(Conclusion::from_word);
+    let ended = |url: &str| FollowedRun {
+        attempt: run.run_attempt.unwrap_or(1),
+        stage: FollowedStage::Completed(conclusion),
+        url: url.to_owned(),
+        at: run.updated_at.unwrap_or(run.created_at),
+    };
     ListedRun {
-        run: StartedRun { id: run.id, url: wire::page(run.html_url.unwrap_or_default()) },
+        ended: (run.status.as_deref() == Some("completed")).then(|| ended(&url)),
+        run: StartedRun { id: run.id, url },
         workflow: run.path.and_then(|path| WorkflowFile::from_run_path(&path, own)),
         title: run.display_title.unwrap_or_default().chars().take(TITLE_LIMIT).collect(),
         event: if event.len() > EVENT_LIMIT { String::new() } else { event },

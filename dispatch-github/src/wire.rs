@@ -149,6 +149,14 @@ pub(crate) struct Run {
     pub(crate) head_branch: Option<String>,
     #[serde(default)]
     pub(crate) actor: Option<Account>,
+    #[serde(default)]
+    pub(crate) run_attempt: Option<u32>,
+    #[serde(default)]
+    pub(crate) status: Option<String>,
+    #[serde(default)]
+    pub(crate) conclusion: Option<String>,
+    #[serde(default)]
+    pub(crate) updated_at: Option<Timestamp>,
 }
 
 /// An account.

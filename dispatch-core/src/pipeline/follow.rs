@@ -1,7 +1,8 @@
 //! Following the runs that were started here, by the webhooks that GitHub sends about them.
 //!
 //! Nobody asks GitHub how far a run got. Its webhooks come in any order and more than once: a newer attempt wins, and within
-//! an attempt whatever is further. A webhook that is here before the record of its run waits for it.
+//! an attempt whatever is further. A webhook that is here before the record of its run waits for it, for a while. Where the run
+//! is found later than that among others, their list says how it ended.
 
 use std::time::Duration;
 
@@ -81,8 +82,7 @@ impl Pipeline {
         let Further { dispatch, version, fact } = *further;
         let mut writes = self.notice_writes(&dispatch, now).await?;
         let mut facts = vec![fact];
-        if let Some(FollowedStage::Completed(conclusion)) = dispatch.run.as_ref().map(|run| run.stage) {
-            let end = if conclusion == Some(Conclusion::Success) { StepEnd::Done } else { StepEnd::Failed };
+        if let Some(end) = dispatch.run.as_ref().and_then(ended_so) {
             let environment = self.environment_ends(&dispatch, end, now).await?;
             writes.extend(environment.writes);
             facts.extend(environment.facts);
@@ -94,6 +94,15 @@ impl Pipeline {
     /// Whether the record of a run that this App caused may still come.
     pub(super) fn may_be_recorded_soon(&self, delivery: &Delivery, now: Timestamp) -> bool {
         now < later(delivery.received_at, self.settle.saturating_mul(2).saturating_add(OWN_RUN_WAITS))
+    }
+}
+
+/// How the action of a dispatch ended whose run got so far; None while it goes on.
+pub(super) fn ended_so(run: &FollowedRun) -> Option<StepEnd> {
+    match run.stage {
+        FollowedStage::Completed(Some(Conclusion::Success)) => Some(StepEnd::Done),
+        FollowedStage::Completed(_) => Some(StepEnd::Failed),
+        FollowedStage::Requested | FollowedStage::InProgress => None,
     }
 }
 

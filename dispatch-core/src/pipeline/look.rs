@@ -14,6 +14,8 @@
 //!
 //! The run of an [event](event) is looked for differently: several workflows may listen to it, or none.
 //!
+//! A run that ended before it was found is not waited for any more: what the list says of its end counts.
+//!
 //! The assumption is that GitHub lists a run within `settle` after it made it.
 
 mod event;
@@ -26,7 +28,7 @@ use super::dispatch::callable;
 use super::lookup::LookupError;
 use super::settle::Step;
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchKey, DispatchState, Search, StartedRun, UnseenRun};
+use crate::dispatch::{Dispatch, DispatchKey, DispatchState, FollowedRun, Search, StartedRun, UnseenRun};
 use crate::ledger::OpenCall;
 use crate::name::{Branch, GitRef};
 use crate::policy::Start;
@@ -48,8 +50,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// What a listing says about a call.
 #[derive(Debug, PartialEq, Eq)]
 enum Finding {
-    /// This is its run, if it is the only one for so long.
-    Run(StartedRun, Duration),
+    /// This is its run, and how it ended if it did; if it is the only one for so long.
+    Run(Box<(StartedRun, Option<FollowedRun>)>, Duration),
     /// There is no run that it could be, and none that another open call's could be.
     Nothing,
     /// Another call is still being made, so that a run could be its.
@@ -61,6 +63,10 @@ enum Finding {
 }
 
 impl Finding {
+    fn run(run: ListedRun, holds: Duration) -> Self {
+        Self::Run(Box::new((run.run, run.ended)), holds)
+    }
+
     fn several(why: String, runs: impl Iterator<Item = StartedRun>) -> Self {
         Self::Several(why, runs.take(UnseenRun::MAX_SHOWN).collect())
     }
@@ -128,7 +134,7 @@ impl Pipeline {
             DispatchRequest::Workflow(_) => compare(&dispatch.key, &open, runs),
             DispatchRequest::Event(_) => {
                 let runs = self.of_event(&repository, &dispatch.key.target, runs, since).await?;
-                compare_event(&dispatch.key, &open, runs, self.settle)
+                compare_event(dispatch, &open, runs, self.settle)
             }
         })
     }
@@ -166,10 +172,11 @@ impl Pipeline {
         let patience = self.settle.saturating_mul(2);
         let alone = search.alone.take();
         let (ends, otherwise) = match finding {
-            Finding::Run(run, holds) => {
-                let since = alone.filter(|(id, _)| *id == run.id).map_or(now, |(_, since)| since);
-                (search.alone, search.empty_since) = (Some((run.id, since)), None);
-                (later(since, holds), Step::Found(run))
+            Finding::Run(found, holds) => {
+                let run = found.0.id;
+                let since = alone.filter(|(id, _)| *id == run).map_or(now, |(_, since)| since);
+                (search.alone, search.empty_since) = (Some((run, since)), None);
+                (later(since, holds), Step::Found(found))
             }
             Finding::Nothing => {
                 let empty_since = *search.empty_since.get_or_insert(now);
@@ -239,7 +246,7 @@ fn compare(dispatch: &DispatchKey, open: &[Open], runs: Vec<ListedRun>) -> Findi
     // A ledger is in the order in which the calls began.
     let position = open.iter().position(|open| open.call.dispatch == *dispatch);
     match position.and_then(|position| runs.into_iter().nth(position)) {
-        Some(run) => Finding::Run(run.run, Duration::ZERO),
+        Some(run) => Finding::run(run, Duration::ZERO),
         None => Finding::Unclear("its call is not in the ledger of its target".to_owned()),
     }
 }

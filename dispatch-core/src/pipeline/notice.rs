@@ -14,8 +14,8 @@ use crate::retry::later;
 
 /// How long showing is tried where GitHub does not answer, from the last change on.
 const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long after it was committed that something is created the call may still be sent. Whoever looks for it looks much
-/// later.
+/// How long after a notice was claimed what it says may still be sent. Whoever looks for what was created, or is to show what
+/// changed meanwhile, comes much later: nothing older arrives after what is newer.
 const SENT_WITHIN: Duration = Duration::from_secs(15);
 /// How often what GitHub answered is stored while others change the same notice.
 const MAX_CONFLICTS: usize = 5;
@@ -64,7 +64,7 @@ impl Pipeline {
                 }
                 port.react(repository, *comment, *reaction).await.map(|()| None)
             }
-            (_, Some(id)) => update(port, id, &notice).await.map(|()| Some(id)),
+            (_, Some(id)) => update(port, id, &notice, later(now, SENT_WITHIN)).await.map(|()| Some(id)),
             (_, None) => {
                 if let Some(until) = self.begin_notice(&mut notice, version, now).await? {
                     let error = format!("{ANSWERS_A_MINUTE} comments were begun in the repository within a minute");
@@ -263,11 +263,12 @@ async fn create(port: &dyn NoticePort, notice: &Notice, not_after: Timestamp) ->
     }
 }
 
-async fn update(port: &dyn NoticePort, id: u64, notice: &Notice) -> Result<(), GitHubError> {
+async fn update(port: &dyn NoticePort, id: u64, notice: &Notice, not_after: Timestamp) -> Result<(), GitHubError> {
     match &notice.about {
-        About::Check(check) => port.update_check(CheckRunId(id), check).await,
+        About::Check(check) => port.update_check(CheckRunId(id), check, not_after).await,
         About::Comment(comment) => {
-            port.update_comment(&comment.repository, CommentId(id), &comment::body(comment)).await
+            let body = comment::body(comment);
+            port.update_comment(&comment.repository, CommentId(id), &body, not_after).await
         }
         About::Reaction { .. } => Ok(()),
     }

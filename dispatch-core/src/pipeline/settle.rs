@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use super::follow::ended_so;
 use super::{Pipeline, environment};
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState, StartedRun, UnseenRun};
+use crate::dispatch::{Dispatch, DispatchState, FollowedRun, StartedRun, UnseenRun};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ledger::Ledger;
 use crate::policy::Start;
@@ -22,8 +23,9 @@ const MAX_CONFLICTS: usize = 100;
 pub(super) enum Step {
     /// To this state.
     To(DispatchState),
-    /// To `Triggered`: looking found its run. If the run turns out to be another's, it is looked for again.
-    Found(StartedRun),
+    /// To `Triggered`: looking found its run, and how it ended if it did. If the run turns out to be another's, it is looked
+    /// for again.
+    Found(Box<(StartedRun, Option<FollowedRun>)>),
     /// To `Triggered`: GitHub did it, and looking did not tell which run it is.
     Unseen(UnseenRun),
     /// Back to `Ready`: GitHub certainly did nothing, and it counts as an attempt.
@@ -73,8 +75,9 @@ impl Pipeline {
             writes.extend(taken.run.clone().map(|record| Write { record, expected: None }));
             writes.extend(self.report_writes(&taken.dispatch, &taken.dispatch.state, now).await?);
             writes.extend(self.notice_writes(&taken.dispatch, now).await?);
-            let mut facts: Vec<_> = taken.fact.iter().cloned().collect();
-            if let Some(end) = environment::ends(&before.state, &taken.dispatch.state) {
+            let mut facts = taken.facts.clone();
+            let run_ended = || taken.dispatch.run.as_ref().and_then(ended_so);
+            if let Some(end) = environment::ends(&before.state, &taken.dispatch.state).or_else(run_ended) {
                 let environment = self.environment_ends(&taken.dispatch, end, now).await?;
                 writes.extend(environment.writes);
                 facts.extend(environment.facts);
@@ -121,7 +124,7 @@ impl Pipeline {
 /// A step that was taken, to be stored.
 struct Taken {
     dispatch: Dispatch,
-    fact: Option<Fact>,
+    facts: Vec<Fact>,
     /// The record of the run that it started.
     run: Option<Record>,
     /// What becomes of its call in the ledger.
@@ -131,7 +134,16 @@ struct Taken {
 impl Taken {
     fn new(before: &Dispatch, step: Step, now: Timestamp) -> Self {
         let mut dispatch = before.clone();
-        let fact = dispatch.take(step, now);
+        let ended = match &step {
+            Step::Found(found) => found.1.clone(),
+            _ => None,
+        };
+        let mut facts: Vec<_> = dispatch.take(step, now).into_iter().collect();
+        // Its webhooks came before anybody knew whose run it is.
+        if let Some(run) = ended.filter(|run| run.follows(dispatch.run.as_ref())) {
+            dispatch.run = Some(run.clone());
+            facts.push(dispatch.next_fact(now, FactBody::DispatchRunProgressed { run }));
+        }
         let change: fn(&mut Ledger, &Dispatch) = match &dispatch.state {
             // What did not run in that time does not run any more.
             DispatchState::Triggered { run: None }
@@ -149,7 +161,7 @@ impl Taken {
             _ => |ledger, dispatch| ledger.settle(&dispatch.key),
         };
         let ledger = (is_open(&before.state) && !is_open(&dispatch.state)).then_some(change);
-        Self { run: started_run(&dispatch, now), fact, ledger, dispatch }
+        Self { run: started_run(&dispatch, now), facts, ledger, dispatch }
     }
 }
 
@@ -168,7 +180,7 @@ impl Dispatch {
                 self.state = state;
                 body
             }
-            Step::Found(run) => return self.take(Step::To(DispatchState::Triggered { run: Some(run) }), now),
+            Step::Found(found) => return self.take(Step::To(DispatchState::Triggered { run: Some(found.0) }), now),
             Step::Unseen(why) => {
                 self.unseen = Some(why);
                 return self.take(Step::To(DispatchState::Triggered { run: None }), now);

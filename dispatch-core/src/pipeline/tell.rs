@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Pipeline;
 use crate::Timestamp;
+use crate::chain::Place;
 use crate::decide::{Decision, Known, Plan, PolicyFile};
 use crate::delivery::{Delivery, DeliveryKey};
 use crate::dispatch::{Dispatch, DispatchKey};
@@ -60,7 +61,8 @@ impl Pipeline {
         room: usize,
         now: Timestamp,
     ) -> Result<Vec<Write>, StoreError> {
-        let mut writes = self.written(wanted(about, plan, dispatches, now), now).await?;
+        let done = self.dispatched_before(about, plan).await?;
+        let mut writes = self.written(wanted(about, plan, dispatches, &done, now), now).await?;
         writes.extend(self.shown_again(about.delivered, now).await?);
         writes.truncate(room);
         Ok(writes)
@@ -120,6 +122,21 @@ impl Pipeline {
             wanted.iter().map(|about| RecordKey::Notice(Notice::new(about.clone(), now).key())).collect();
         let stored = if keys.is_empty() { Vec::new() } else { self.store.load(&keys).await? };
         Ok(wanted.into_iter().zip(stored).filter_map(|(about, stored)| written(about, stored, now)).collect())
+    }
+
+    /// The denied targets of a plan that another delivery of the same event has a dispatch for, from when they were allowed:
+    /// what became of that is told, and not that it would be denied now.
+    async fn dispatched_before(&self, about: &PlanAbout<'_>, plan: &Plan) -> Result<BTreeSet<Place>, StoreError> {
+        let denied = plan.decisions.iter().filter(|decision| decision.denied().is_some());
+        let targets: BTreeSet<Place> = denied.map(|decision| decision.target.clone()).collect();
+        if targets.is_empty() {
+            return Ok(targets);
+        }
+        let event = about.delivered.identity();
+        let key = |target: &Place| DispatchKey { event: event.clone(), target: target.clone() };
+        let keys: Vec<_> = targets.iter().map(|target| RecordKey::Dispatch(key(target))).collect();
+        let stored = self.store.load(&keys).await?;
+        Ok(targets.into_iter().zip(stored).filter(|(_, stored)| stored.is_some()).map(|(target, _)| target).collect())
     }
 }
 
@@ -265,9 +282,20 @@ impl<'a> PlanAbout<'a> {
 }
 
 /// What a plan tells: each notice once, what matters most first.
-fn wanted(about: &PlanAbout<'_>, plan: &Plan, dispatches: &[Dispatch], now: Timestamp) -> Vec<About> {
+fn wanted(
+    about: &PlanAbout<'_>,
+    plan: &Plan,
+    dispatches: &[Dispatch],
+    done: &BTreeSet<Place>,
+    now: Timestamp,
+) -> Vec<About> {
     let new = |decision: &Decision| dispatches.iter().find(|dispatch| dispatch.key.target == decision.target);
+<<<<<<< HEAD
     let counted = || plan.decisions.iter().filter(|decision| is_told(about.delivered, decision));
+=======
+    let counts =
+        |decision: &&Decision| decision.reason() != Some(Reason::DuplicateTarget) && !done.contains(&decision.target);
+    let counted = || plan.decisions.iter().filter(counts);
     let at = about.at(now);
 
     let mut refusals = BTreeMap::new();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::dispatch::StartedRun;
+use crate::dispatch::{FollowedRun, StartedRun};
 use crate::name::{Branch, CommitSha, InstallationId, Login, Repository, RepositoryId, WorkflowFile};
 use crate::policy::PolicyPath;
 use crate::ports::pull_requests::PullRequestPort;
@@ -103,6 +103,8 @@ pub struct ListedRun {
     pub actor: Option<Login>,
     /// When it was made, by GitHub's clock and without the fraction of the second, which GitHub does not tell.
     pub created_at: Timestamp,
+    /// How its newest attempt ended; None while it goes on.
+    pub ended: Option<FollowedRun>,
 }
 
 /// What is left of GitHub's limits for one installation ("Rate limits for the REST API").

@@ -23,12 +23,12 @@ pub trait NoticePort: Send + Sync {
     /// [`GitHubError`]. With [`GitHubError::InDoubt`] there may be one: look for it before asking again.
     async fn create_check(&self, check: &Check, not_after: Timestamp) -> Result<CheckRunId, GitHubError>;
 
-    /// Changes a check run. Doing it twice is the same as once, except for annotations, which GitHub appends: they are sent
-    /// with the creation only, and the first 50 of them.
+    /// Changes a check run, with a call that is sent at `not_after` at the latest. Doing it twice is the same as once, except for
+    /// annotations, which GitHub appends: they are sent with the creation only, and the first 50 of them.
     ///
     /// # Errors
     /// [`GitHubError`].
-    async fn update_check(&self, id: CheckRunId, check: &Check) -> Result<(), GitHubError>;
+    async fn update_check(&self, id: CheckRunId, check: &Check, not_after: Timestamp) -> Result<(), GitHubError>;
 
     /// The comment of this App on a pull request whose body contains `marker`, if there is one among its last 1,000 comments.
     ///
@@ -53,11 +53,17 @@ pub trait NoticePort: Send + Sync {
         not_after: Timestamp,
     ) -> Result<CommentId, GitHubError>;
 
-    /// Changes a comment. Doing it twice is the same as once.
+    /// Changes a comment, with a call that is sent at `not_after` at the latest. Doing it twice is the same as once.
     ///
     /// # Errors
     /// [`GitHubError`].
-    async fn update_comment(&self, repository: &RepositoryRef, id: CommentId, body: &str) -> Result<(), GitHubError>;
+    async fn update_comment(
+        &self,
+        repository: &RepositoryRef,
+        id: CommentId,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<(), GitHubError>;
 
     /// Reacts to a comment. Doing it twice is the same as once.
     ///

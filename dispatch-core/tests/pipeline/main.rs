@@ -19,3 +19,4 @@ mod reports;
 mod requests;
 mod retries;
 mod revocation;
+mod told_late;

@@ -61,7 +61,7 @@ async fn a_check_is_made_with_one_post_and_changed_with_one_patch() {
     ] {
         let check = check(status);
         assert_eq!(github.create_check(&check, Timestamp::MAX).await, Ok(CheckRunId(91)));
-        github.update_check(CheckRunId(91), &check).await.unwrap();
+        github.update_check(CheckRunId(91), &check, Timestamp::MAX).await.unwrap();
         let mut changed = json!({ "status": word, "details_url": url, "output": output });
         if let Some(conclusion) = conclusion {
             changed["conclusion"] = conclusion.into();
@@ -91,7 +91,7 @@ async fn annotations_are_sent_once_and_the_first_fifty_of_them() {
         "message": "message",
     });
     assert_eq!(sent_annotations[0], first);
-    github.update_check(CheckRunId(91), &check).await.unwrap();
+    github.update_check(CheckRunId(91), &check, Timestamp::MAX).await.unwrap();
     assert!(sent(&fake, "PATCH", CHECK).await["output"].get("annotations").is_none());
 }
 
@@ -213,9 +213,10 @@ async fn what_is_too_long_or_too_late_is_not_sent() {
     let fake = Fake::start().await;
     let github = fake.github();
     let long = Check { summary: "ä".repeat(65_536), ..check(CheckStatus::Queued) };
-    for refused in
-        [github.create_check(&long, Timestamp::MAX).await.map(drop), github.update_check(CheckRunId(91), &long).await]
-    {
+    for refused in [
+        github.create_check(&long, Timestamp::MAX).await.map(drop),
+        github.update_check(CheckRunId(91), &long, Timestamp::MAX).await,
+    ] {
         assert!(matches!(refused, Err(GitHubError::Refused { status: 422, .. })), "{refused:?}");
     }
     assert!(fake.log().await.is_empty());

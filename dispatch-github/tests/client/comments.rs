@@ -138,7 +138,7 @@ async fn a_comment_is_one_post_and_its_change_one_patch() {
     fake.answer("PATCH", COMMENT, ok(comment(31, "dispatch[bot]", None))).await;
     let github = fake.github();
     assert_eq!(github.create_comment(&app_ref(), SEVEN, "text", Timestamp::MAX).await, Ok(CommentId(31)));
-    github.update_comment(&app_ref(), CommentId(31), "other").await.unwrap();
+    github.update_comment(&app_ref(), CommentId(31), "other", Timestamp::MAX).await.unwrap();
     let sent: Value = fake.requests("POST", COMMENTS).await[0].body_json().unwrap();
     assert_eq!(sent, json!({ "body": "text" }));
     let sent: Value = fake.requests("PATCH", COMMENT).await[0].body_json().unwrap();
@@ -191,7 +191,7 @@ async fn what_is_too_long_or_too_late_is_not_sent() {
     let long = "ä".repeat(65_537);
     for refused in [
         github.create_comment(&app_ref(), SEVEN, &long, Timestamp::MAX).await.map(drop),
-        github.update_comment(&app_ref(), CommentId(31), &long).await,
+        github.update_comment(&app_ref(), CommentId(31), &long, Timestamp::MAX).await,
     ] {
         assert!(matches!(refused, Err(GitHubError::Refused { status: 422, .. })), "{refused:?}");
     }

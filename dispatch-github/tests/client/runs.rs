@@ -1,7 +1,8 @@
 //! The runs of a repository.
 
 use dispatch_core::Timestamp;
-use dispatch_core::dispatch::StartedRun;
+use dispatch_core::dispatch::{FollowedRun, FollowedStage, StartedRun};
+use dispatch_core::event::Conclusion;
 use dispatch_core::name::RunId;
 use dispatch_core::ports::github::{GitHubError, GitHubPort, ListedRun, RunListing};
 use serde_json::{Value, json};
@@ -49,6 +50,28 @@ fn ids(listing: &RunListing) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn a_run_that_ended_is_told_with_how_it_ended() {
+    let fake = Fake::start().await;
+    let ended = |id, status: &str, conclusion: &str| {
+        let mut run = run(id, at(3));
+        run["status"] = json!(status);
+        run["conclusion"] = json!(conclusion);
+        run["run_attempt"] = json!(2);
+        run["updated_at"] = json!(at(9));
+        run
+    };
+    let runs = [ended(17, "completed", "success"), ended(16, "completed", "new word"), ended(15, "in_progress", "")];
+    page(&fake, 1, &runs, Some(3)).await;
+    let listing = fake.github().runs_since(&app_ref(), at(0)).await.unwrap();
+    let so = |id: u64, conclusion| {
+        let url = format!("https://github.com/acme/app/actions/runs/{id}");
+        Some(FollowedRun { attempt: 2, stage: FollowedStage::Completed(conclusion), url, at: at(9) })
+    };
+    let told: Vec<_> = listing.runs.into_iter().map(|run| run.ended).collect();
+    assert_eq!(told, [so(17, Some(Conclusion::Success)), so(16, None), None]);
+}
+
+#[tokio::test]
 async fn a_run_is_told_with_what_recognises_it() {
     let fake = Fake::start().await;
     page(&fake, 1, &[run(17, at(3))], Some(1)).await;
@@ -61,6 +84,7 @@ async fn a_run_is_told_with_what_recognises_it() {
         head_branch: Some("main".parse().unwrap()),
         actor: Some("dispatch[bot]".parse().unwrap()),
         created_at: at(3),
+        ended: None,
     };
     assert_eq!(listing, RunListing { runs: vec![listed], complete: true });
     let minted: Value = fake.requests("POST", TOKENS).await[0].body_json().unwrap();
@@ -134,6 +158,7 @@ async fn what_cannot_be_a_name_is_none_and_the_run_is_still_there() {
         head_branch: None,
         actor: None,
         created_at: at(1),
+        ended: None,
     };
     let titled = ListedRun { title: "ü".repeat(200), ..nameless(17) };
     assert_eq!(listing.runs, [titled, nameless(16)]);

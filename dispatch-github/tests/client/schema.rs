@@ -128,7 +128,7 @@ async fn notices(fake: &Fake, github: &GitHub) {
         let check = Check { annotations, ..checks::check(status) };
         assert_eq!(github.find_check(&check).await, Ok(None));
         let id = github.create_check(&check, Timestamp::MAX).await.unwrap();
-        github.update_check(id, &check).await.unwrap();
+        github.update_check(id, &check, Timestamp::MAX).await.unwrap();
     }
     fake.answer("GET", COMMENTS, ok(json!([]))).await;
     fake.answer("POST", COMMENTS, ResponseTemplate::new(201).set_body_json(json!({ "id": 31 }))).await;
@@ -137,7 +137,7 @@ async fn notices(fake: &Fake, github: &GitHub) {
     let number = PullRequestNumber(7);
     assert_eq!(github.find_comment(&app_ref(), number, "m").await, Ok(None));
     let id = github.create_comment(&app_ref(), number, "text", Timestamp::MAX).await.unwrap();
-    github.update_comment(&app_ref(), id, "text").await.unwrap();
+    github.update_comment(&app_ref(), id, "text", Timestamp::MAX).await.unwrap();
     for reaction in [Reaction::Eyes, Reaction::Confused] {
         github.react(&app_ref(), id, reaction).await.unwrap();
     }

@@ -51,7 +51,7 @@ pub(crate) async fn ask(port: &dyn Ports, app: &RepositoryRef, head: &CommitSha,
             }
             Complete => {
                 check.status = CheckStatus::Completed(CheckConclusion::Neutral);
-                told(port.update_check(last_check, &check).await)
+                told(port.update_check(last_check, &check, Timestamp::MAX).await)
             }
             FindComment(marker) => told(port.find_comment(app, pull, marker).await),
             Comment(number, body) => {
@@ -62,7 +62,7 @@ pub(crate) async fn ask(port: &dyn Ports, app: &RepositoryRef, head: &CommitSha,
             CommentLong(characters) => {
                 told(port.create_comment(app, pull, &"ä".repeat(characters), Timestamp::MAX).await)
             }
-            Change(body) => told(port.update_comment(app, last_comment, body).await),
+            Change(body) => told(port.update_comment(app, last_comment, body, Timestamp::MAX).await),
             React(reaction) => told(port.react(app, last_comment, reaction).await),
         });
     }

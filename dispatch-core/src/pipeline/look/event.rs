@@ -10,7 +10,7 @@
 //! | the name of another event that was made there | any | of that one |
 //! | anything else | does not listen to the event | of another one |
 //! | | listens to it, and to no other one that was made meanwhile | of the event |
-//! | | listens to any event | of the event, if no other one comes within `settle`: what the event itself started does |
+//! | | listens to any event | of the event, if GitHub took it, and no other run comes within `settle`: what the event itself started does |
 //! | | cannot be read | maybe of the event |
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::{Finding, Open, Pipeline, too_many};
 use crate::Timestamp;
 use crate::chain::Place;
-use crate::dispatch::{DispatchKey, StartedRun};
+use crate::dispatch::{Dispatch, DispatchState};
 use crate::name::EventType;
 use crate::pipeline::lookup::LookupError;
 use crate::policy::Start;
@@ -51,7 +51,7 @@ impl Pipeline {
         target: &Place,
         runs: Vec<ListedRun>,
         since: Timestamp,
-    ) -> Result<Vec<(StartedRun, Tie)>, LookupError> {
+    ) -> Result<Vec<(ListedRun, Tie)>, LookupError> {
         let runs = self.not_of_other_events(target, runs).await?;
         let named = |run: &ListedRun| run.title == target.start.as_str();
         // To read every workflow takes many requests, and most often the titles say it all.
@@ -64,9 +64,9 @@ impl Pipeline {
             let tie = if named(&run) { Some(Tie::Sure) } else { Tie::by_workflow(&run, &target.start, &workflows) };
             match tie {
                 Some(Tie::Listens(Some(others))) if !self.are_called(target, &others, since).await? => {
-                    tied.push((run.run, Tie::Sure));
+                    tied.push((run, Tie::Sure));
                 }
-                tie => tied.extend(tie.map(|tie| (run.run, tie))),
+                tie => tied.extend(tie.map(|tie| (run, tie))),
             }
         }
         Ok(tied)
@@ -120,9 +120,9 @@ impl Tie {
 
 /// Compares the open calls of an event with the runs that could be of it and that are nobody's, the oldest first.
 pub(super) fn compare_event(
-    dispatch: &DispatchKey,
+    dispatch: &Dispatch,
     open: &[Open],
-    runs: Vec<(StartedRun, Tie)>,
+    runs: Vec<(ListedRun, Tie)>,
     settle: Duration,
 ) -> Finding {
     if runs.is_empty() {
@@ -131,14 +131,18 @@ pub(super) fn compare_event(
     if open.iter().any(|open| open.being_made) {
         return Finding::TooEarly;
     }
+    let is_sent = !matches!(dispatch.state, DispatchState::InDoubt { .. });
     let why = match (&runs[..], open) {
-        ([(run, tie)], [open]) if open.call.dispatch == *dispatch => match tie {
-            Tie::Sure => return Finding::Run(run.clone(), RUN_HOLDS),
-            Tie::Listens(None) => return Finding::Run(run.clone(), settle),
+        ([(run, tie)], [open]) if open.call.dispatch == dispatch.key => match tie {
+            Tie::Sure => return Finding::run(run.clone(), RUN_HOLDS),
+            Tie::Listens(None) if is_sent => return Finding::run(run.clone(), settle),
+            Tie::Listens(None) => "the only run is of a workflow that listens to any event, and nobody knows whether this one \
+                                   was made"
+                .to_owned(),
             Tie::Listens(Some(_)) => "the only run could be of another event, which was made meanwhile".to_owned(),
             Tie::Unknown => "whether the workflow of the only run listens to the event cannot be told".to_owned(),
         },
         _ => too_many(runs.len(), open),
     };
-    Finding::several(why, runs.into_iter().map(|(run, _)| run))
+    Finding::several(why, runs.into_iter().map(|(run, _)| run.run))
 }

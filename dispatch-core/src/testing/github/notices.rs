@@ -64,11 +64,11 @@ impl NoticePort for WorldGitHub {
         created.flatten()
     }
 
-    async fn update_check(&self, id: CheckRunId, check: &Check) -> Result<(), GitHubError> {
+    async fn update_check(&self, id: CheckRunId, check: &Check, not_after: Timestamp) -> Result<(), GitHubError> {
         at_most(&check.summary, MAX_SUMMARY, "summary")?;
         let name = &check.repository.name;
         let call = Call::write(&check.repository, CHECKS, "PATCH", format!("/repos/{name}/check-runs/{id}"));
-        let updated = self.call(&call, |world, token| {
+        let updated = self.call(&call.not_after(not_after), |world, token| {
             Ok((200, drop(world.update_check_run(token, name, id.0, change(check, Vec::new()))?)))
         });
         updated.flatten()
@@ -126,10 +126,17 @@ impl NoticePort for WorldGitHub {
         created.flatten()
     }
 
-    async fn update_comment(&self, repository: &RepositoryRef, id: CommentId, body: &str) -> Result<(), GitHubError> {
+    async fn update_comment(
+        &self,
+        repository: &RepositoryRef,
+        id: CommentId,
+        body: &str,
+        not_after: Timestamp,
+    ) -> Result<(), GitHubError> {
         at_most(body, MAX_COMMENT, "body")?;
         let name = &repository.name;
-        let call = Call::write(repository, COMMENTS, "PATCH", format!("/repos/{name}/issues/comments/{id}"));
+        let url = format!("/repos/{name}/issues/comments/{id}");
+        let call = Call::write(repository, COMMENTS, "PATCH", url).not_after(not_after);
         let updated = self.call(&call, |world, token| Ok((200, drop(world.update_comment(token, name, id.0, body)?))));
         updated.flatten()
     }

@@ -2,11 +2,11 @@
 
 use super::{CUT, PER_PAGE, WorldGitHub, no_token, refusal, whole_seconds};
 use crate::Timestamp;
-use crate::dispatch::StartedRun;
+use crate::dispatch::{FollowedRun, FollowedStage, StartedRun};
 use crate::name::WorkflowFile;
 use crate::ports::GitHubError;
 use crate::ports::github::{ListedRun, RepositoryRef, RunListing};
-use crate::testing::world::{Access, Caller, Exchange, Run, World};
+use crate::testing::world::{Access, Caller, Exchange, Run, RunStatus, World};
 
 /// Pages that are read at most, as the client does.
 const PAGES: usize = 10;
@@ -48,6 +48,12 @@ impl WorldGitHub {
 }
 
 fn listed(world: &World, run: &Run) -> ListedRun {
+    let ended = || FollowedRun {
+        attempt: run.attempt,
+        stage: FollowedStage::Completed(run.conclusion),
+        url: world.run_page(run),
+        at: whole_seconds(run.updated_at),
+    };
     ListedRun {
         run: StartedRun { id: run.id, url: world.run_page(run) },
         workflow: WorkflowFile::from_run_path(&run.path, &run.repository),
@@ -56,5 +62,6 @@ fn listed(world: &World, run: &Run) -> ListedRun {
         head_branch: run.head_branch.parse().ok(),
         actor: run.actor.parse().ok(),
         created_at: whole_seconds(run.created_at),
+        ended: (run.status == RunStatus::Completed).then(ended),
     }
 }
