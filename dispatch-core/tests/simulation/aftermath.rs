@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dispatch_core::chain::Place;
 use dispatch_core::delivery::{Delivery, DeliveryKey, DeliveryState};
 use dispatch_core::dispatch::{Dispatch, DispatchKey, DispatchState};
+use dispatch_core::environment::Environment;
 use dispatch_core::event::EventKind;
 use dispatch_core::name::{DeliveryId, RunId};
 use dispatch_core::policy::Start;
@@ -22,6 +23,7 @@ pub(crate) struct Records {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) dispatches: Vec<Dispatch>,
     runs: BTreeMap<RunId, DispatchKey>,
+    pub(crate) environments: Vec<Environment>,
     waiting: Vec<String>,
     revocations: BTreeSet<DeliveryKey>,
 }
@@ -32,6 +34,7 @@ impl Records {
             deliveries: vec![],
             dispatches: vec![],
             runs: BTreeMap::new(),
+            environments: vec![],
             waiting: vec![],
             revocations: BTreeSet::new(),
         };
@@ -42,6 +45,7 @@ impl Records {
             match record {
                 Record::Delivery(delivery) => records.deliveries.push(*delivery),
                 Record::Dispatch(dispatch) => records.dispatches.push(*dispatch),
+                Record::Environment(environment) => records.environments.push(*environment),
                 Record::Run(run, record) => _ = records.runs.insert(run, record.dispatch),
                 Record::Revocation(revocation) => _ = records.revocations.insert(revocation.key),
                 _ => {}
@@ -120,7 +124,7 @@ fn every_dispatch_tells_the_truth(records: &Records, observed: &Observed) -> Res
                 // Runs of calls that were in doubt together cannot be told apart: but each is one of theirs.
                 let theirs = |run: RunId| {
                     observed.effects.iter().any(|(other, effects)| {
-                        other.target == key.target && effects.iter().any(|effect| effect.run == run)
+                        other.target == key.target && effects.iter().flatten().any(|started| *started == run)
                     })
                 };
                 effects.is_empty() || run.as_ref().is_some_and(|run| !theirs(run.id))
@@ -198,7 +202,11 @@ pub(crate) fn what_failed_came_again(sim: &Sim) -> Result<(), String> {
     let is_stored = |id: &DeliveryId| !sim.store.deliveries(id).now_or_never().unwrap().unwrap().is_empty();
     let matters = |record: &&DeliveryRecord| {
         let webhook = &record.webhook;
-        matches!((webhook.event.as_str(), webhook.action.as_deref()), ("push", _) | ("workflow_run", Some("completed")))
+        match (webhook.event.as_str(), webhook.action.as_deref()) {
+            ("push", _) | ("workflow_run", Some("completed")) => true,
+            ("pull_request", Some(action)) => ["opened", "synchronize", "reopened", "closed"].contains(&action),
+            _ => false,
+        }
     };
     let failed = world.deliveries().filter(|record| !came.contains(&record.webhook.delivery));
     let mut failed = failed.filter(matters);
@@ -215,7 +223,8 @@ fn tokens_are_narrow(sim: &Sim) -> Result<(), String> {
     let world = sim.world();
     for request in world.requests() {
         let (Some(permissions), "installation") = (&request.permissions, request.caller) else { continue };
-        let one_permission = permissions.keys().filter(|name| *name != "metadata").count() == 1;
+        // What a person may do is told to whoever may see the repository at all.
+        let one_permission = permissions.keys().filter(|name| *name != "metadata").count() <= 1;
         let one_repository = match request.repositories.as_deref() {
             Some([repository]) => request.path.starts_with(&format!("/repos/{repository}/")),
             _ => false,

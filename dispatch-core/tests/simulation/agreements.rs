@@ -106,6 +106,11 @@ impl History {
         self.reached.last().unwrap().1
     }
 
+    /// Whether the App was installed there all the time, and never suspended.
+    pub(crate) fn always_reached(&self) -> bool {
+        self.reached.iter().all(|(_, reached)| *reached)
+    }
+
     pub(crate) fn set_reached(&mut self, at: Timestamp, reached: bool) {
         self.reached.push((at, reached));
     }

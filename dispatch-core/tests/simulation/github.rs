@@ -7,17 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch_core::Timestamp;
 use dispatch_core::dispatch::{DispatchKey, StartedRun};
-use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
+use dispatch_core::event::PullRequestState;
+use dispatch_core::name::{Branch, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::GitHubPort;
 use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef, RunListing};
+use dispatch_core::ports::pull_requests::{PermissionAnswer, PermissionLevel, WorkflowFound};
 use dispatch_core::request::DispatchRequest;
 use dispatch_core::testing::WorldGitHub;
-use dispatch_core::testing::world::{Fault, FaultKind};
+use dispatch_core::testing::world::{Effect, Fault, FaultKind};
 use futures_util::FutureExt;
 
 use crate::invariants;
+use crate::previews::{self, invariants::Made};
 use crate::random::mix;
 use crate::reply::reply;
 use crate::sabotage::Sabotage;
@@ -32,7 +35,7 @@ const TRAVEL: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 pub(crate) struct SimGitHub {
     sim: Arc<Sim>,
-    inner: WorldGitHub,
+    pub(crate) inner: WorldGitHub,
     process: usize,
     /// The dispatch that is worked on, to know whose effect it is.
     item: Option<DispatchKey>,
@@ -49,8 +52,13 @@ impl SimGitHub {
         Self { item: Some(dispatch), ..self.clone() }
     }
 
+    /// What was found, unless it is not to be.
+    pub(crate) fn finds<T>(&self, found: Option<T>) -> Option<T> {
+        found.filter(|_| self.sim.sabotage != Some(Sabotage::NothingIsFound))
+    }
+
     /// Makes one call that changes nothing.
-    async fn read<T>(
+    pub(crate) async fn read<T>(
         &self,
         what: impl FnOnce() -> String,
         call: impl Future<Output = Result<T, GitHubError>>,
@@ -63,7 +71,56 @@ impl SimGitHub {
     }
 }
 
-impl PullRequestPort for SimGitHub {}
+#[async_trait]
+impl PullRequestPort for SimGitHub {
+    async fn pull_request(
+        &self,
+        repository: &RepositoryRef,
+        number: PullRequestNumber,
+    ) -> Result<Option<PullRequestState>, GitHubError> {
+        let told =
+            self.read(|| format!("for pull request {number}"), self.inner.pull_request(repository, number)).await;
+        if self.sim.sabotage == Some(Sabotage::UnknownIsClosed) && !matches!(told, Ok(Some(_))) {
+            let state = self.inner.pull_request(repository, number).now_or_never().unwrap()?;
+            return Ok(state.map(|state| PullRequestState { open: false, ..state }));
+        }
+        told
+    }
+
+    async fn permission(
+        &self,
+        repository: &RepositoryRef,
+        login: &Login,
+    ) -> Result<Option<PermissionAnswer>, GitHubError> {
+        let told = self.read(|| format!("what {login} may do"), self.inner.permission(repository, login)).await;
+        if self.sim.sabotage == Some(Sabotage::EverybodyMayWrite) {
+            return told.map(|told| told.map(|answer| PermissionAnswer { level: PermissionLevel::Write, ..answer }));
+        }
+        told
+    }
+
+    async fn is_team_member(
+        &self,
+        repository: &RepositoryRef,
+        team: &TeamName,
+        login: &Login,
+    ) -> Result<bool, GitHubError> {
+        self.read(|| format!("whether {login} is in {team}"), self.inner.is_team_member(repository, team, login)).await
+    }
+
+    async fn policy_at(
+        &self,
+        repository: &RepositoryRef,
+        path: PolicyPath,
+        commit: &CommitSha,
+    ) -> Result<Option<Vec<u8>>, GitHubError> {
+        self.read(|| format!("for {path} at {commit}"), self.inner.policy_at(repository, path, commit)).await
+    }
+
+    async fn workflows(&self, repository: &RepositoryRef) -> Result<Vec<WorkflowFound>, GitHubError> {
+        self.read(|| format!("for the workflows of {}", repository.name), self.inner.workflows(repository)).await
+    }
+}
 
 #[async_trait]
 impl GitHubPort for SimGitHub {
@@ -94,33 +151,15 @@ impl GitHubPort for SimGitHub {
         request: &DispatchRequest,
         not_after: Timestamp,
     ) -> Result<Option<StartedRun>, GitHubError> {
-        travel(&self.sim).await;
-        let punctual = self.sim.sabotage != Some(Sabotage::LateCalls);
-        if !punctual {
-            let span = self.sim.draw(|random| random.millis(0, 1_800_000));
-            self.sim.sleep(span).await;
-        }
-        if punctual && self.sim.clock(self.process) > not_after {
-            return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
-        }
-        // From here on the request is on its way, whatever becomes of this process.
-        let sent_at = self.sim.now();
-        self.sim.say(|| format!("process {} SENDS {}", self.process, self.item.as_ref().unwrap()));
-        let (giver, receiver) = reply();
-        let (port, repository, request) = (self.clone(), repository.clone(), request.clone());
-        self.sim.spawn(Owner::Outside, async move {
-            port.sim.pause().await;
-            if port.sim.goes_wrong(port.sim.weather.slow) {
-                let way = port.sim.draw(|random| random.millis(1, TRAVEL.as_millis() as u64));
-                port.sim.sleep(way).await;
-            }
-            let answer = port.arrive(&repository, &request, sent_at);
-            travel(&port.sim).await;
-            giver.give(answer);
-        });
-        let answer = receiver.within(self.sim.sleep(TIME_OUT)).await;
-        self.sim.say(|| format!("process {} gets its answer: {}", self.process, answer.is_some()));
-        answer.unwrap_or_else(|| Err(GitHubError::InDoubt("no answer came in time".to_owned())))
+        let (path, what) = match request {
+            DispatchRequest::Workflow(_) => ("/repos/*/*/actions/workflows/*/dispatches", "a run"),
+            _ => ("/repos/*/*/dispatches", "an event"),
+        };
+        let (repository, request) = (repository.clone(), request.clone());
+        self.send(what.to_owned(), Some(not_after), path, move |github| {
+            github.dispatch(&repository, &request, Timestamp::MAX).now_or_never().unwrap()
+        })
+        .await
     }
 
     async fn runs_since(&self, repository: &RepositoryRef, since: Timestamp) -> Result<RunListing, GitHubError> {
@@ -137,20 +176,67 @@ impl GitHubPort for SimGitHub {
 }
 
 impl SimGitHub {
-    /// The request is at GitHub: it does it, or not, and answers, or not.
-    fn arrive(
+    /// Makes one call that may change something: once it is sent it is on its way, whatever becomes of this process.
+    pub(crate) async fn send<T: Send + 'static>(
         &self,
-        repository: &RepositoryRef,
-        request: &DispatchRequest,
+        what: String,
+        not_after: Option<Timestamp>,
+        path: &'static str,
+        call: impl FnOnce(&WorldGitHub) -> Result<T, GitHubError> + Send + 'static,
+    ) -> Result<T, GitHubError> {
+        travel(&self.sim).await;
+        let punctual = self.item.is_none() || self.sim.sabotage != Some(Sabotage::LateCalls);
+        if !punctual {
+            let span = self.sim.draw(|random| random.millis(0, 1_800_000));
+            self.sim.sleep(span).await;
+        }
+        if punctual && not_after.is_some_and(|not_after| self.sim.clock(self.process) > not_after) {
+            return Err(GitHubError::Unavailable("the time in which the call could be sent has passed".to_owned()));
+        }
+        let sent_at = self.sim.now();
+        let item = self.item.as_ref().map(|dispatch| format!(" for {dispatch}")).unwrap_or_default();
+        self.sim.say(|| format!("process {} SENDS {what}{item}", self.process));
+        let (giver, receiver) = reply();
+        let port = self.clone();
+        self.sim.spawn(Owner::Outside, async move {
+            port.sim.pause().await;
+            if port.sim.goes_wrong(port.sim.weather.slow) {
+                let way = port.sim.draw(|random| random.millis(1, TRAVEL.as_millis() as u64));
+                port.sim.sleep(way).await;
+            }
+            let answer = port.arrive(&what, path, call, sent_at);
+            travel(&port.sim).await;
+            giver.give(answer);
+        });
+        let answer = receiver.within(self.sim.sleep(TIME_OUT)).await;
+        self.sim.say(|| format!("process {} gets its answer: {}", self.process, answer.is_some()));
+        answer.unwrap_or_else(|| Err(GitHubError::InDoubt("no answer came in time".to_owned())))
+    }
+
+    /// The request is at GitHub: it does it, or not, and answers, or not.
+    fn arrive<T>(
+        &self,
+        what: &str,
+        path: &str,
+        call: impl FnOnce(&WorldGitHub) -> Result<T, GitHubError>,
         sent_at: Timestamp,
-    ) -> Result<Option<StartedRun>, GitHubError> {
-        let dispatch = self.item.clone().expect("a call is made by the step of a dispatch");
-        let call = || self.inner.dispatch(repository, request, Timestamp::MAX).now_or_never().unwrap();
-        let mut answer = exchange(&self.sim, "/repos/*/*/actions/workflows/*/dispatches", call);
-        let started = self.sim.world().take_dispatches();
-        self.sim.say(|| format!("{dispatch} arrives: {} started, {}", started.len(), outcome(&answer)));
-        for started in started {
-            invariants::on_effect(&self.sim, &dispatch, started, sent_at);
+    ) -> Result<T, GitHubError> {
+        let newest = self.sim.world().runs().next_back().map(|run| run.id);
+        let mut answer = exchange(&self.sim, path, || call(&self.inner));
+        let effects = self.sim.world().take_effects();
+        self.sim.say(|| format!("{what} arrives: {} effects, {}", effects.len(), outcome(&answer)));
+        let item = || self.item.as_ref().expect("what starts something is the call of a dispatch");
+        for effect in effects {
+            match effect {
+                Effect::Dispatch(started) => invariants::on_effect(&self.sim, item(), started, sent_at),
+                Effect::RepositoryDispatch { repository, event_type: event, client_payload: payload } => {
+                    let new = |run: &RunId| newest.is_none_or(|newest| *run > newest);
+                    let runs = self.sim.world().runs().rev().map(|run| run.id).take_while(new).collect();
+                    let made = Made { repository, event, payload, runs };
+                    previews::invariants::on_event(&self.sim, item(), made, sent_at);
+                }
+                _ => {}
+            }
         }
         if answer.is_ok() && self.sim.goes_wrong(self.sim.weather.github / 4) {
             answer = Err(GitHubError::InDoubt("502: done, and the answer says nothing".to_owned()));

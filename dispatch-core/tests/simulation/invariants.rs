@@ -18,7 +18,7 @@ use crate::observed::{Ended, Observed, Way};
 use crate::sim::Sim;
 
 /// How long before a call was sent both sides may have agreed last.
-const CONSENT_HOLDS_FOR: Duration = Duration::from_secs(60);
+pub(crate) const CONSENT_HOLDS_FOR: Duration = Duration::from_secs(60);
 /// What `DISPATCH_MAX_CHAIN_DEPTH` is here.
 const MAX_CHAIN_DEPTH: usize = 8;
 
@@ -29,7 +29,7 @@ pub(crate) fn on_effect(sim: &Sim, dispatch: &DispatchKey, started: StartedDispa
     let mut observed = sim.observed();
     let observed = &mut *observed;
     let effects = observed.effects.entry(dispatch.clone()).or_default();
-    effects.push(started.clone());
+    effects.push(vec![started.run]);
     if effects.len() > 1 {
         let runs = effects.clone();
         observed.breaks(|| format!("at most once: {dispatch} started {runs:?}"));

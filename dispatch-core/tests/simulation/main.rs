@@ -22,6 +22,7 @@ mod github;
 mod invariants;
 mod observed;
 mod people;
+mod previews;
 mod random;
 mod read_models;
 mod reply;
@@ -102,6 +103,31 @@ fn a_store_that_overwrites_what_it_does_not_expect_is_seen() {
 #[test]
 fn a_store_that_forgets_what_it_has_written_is_seen() {
     assert_seen(Sabotage::Forgetful, &["nothing is lost", "at most once", "the truth", "nobody knows"]);
+}
+
+#[test]
+fn an_action_that_does_not_wait_for_the_one_before_it_is_seen() {
+    assert_seen(Sabotage::ActionsAtOnce, &["one action at a time"]);
+}
+
+#[test]
+fn a_sweep_that_takes_what_it_does_not_know_for_closed_is_seen() {
+    assert_seen(Sabotage::UnknownIsClosed, &["a sweep destroys"]);
+}
+
+#[test]
+fn a_command_of_somebody_who_may_not_is_seen() {
+    assert_seen(Sabotage::EverybodyMayWrite, &["permission: Given"]);
+}
+
+#[test]
+fn a_comment_that_becomes_a_command_afterwards_is_seen() {
+    assert_seen(Sabotage::EditsAreCommands, &["no command", "the right thing"]);
+}
+
+#[test]
+fn a_second_check_or_comment_for_the_same_is_seen() {
+    assert_seen(Sabotage::NothingIsFound, &["one check run", "one comment"]);
 }
 
 /// With this sabotage, some seed breaks one of these promises, and soon.

@@ -6,9 +6,9 @@ use dispatch_core::Timestamp;
 use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::dispatch::DispatchKey;
 use dispatch_core::name::{RepositoryId, RunId};
-use dispatch_core::testing::world::StartedDispatch;
 
 use crate::agreements::Agreements;
+use crate::previews::Previews;
 
 /// What happened so far.
 #[derive(Debug, Default)]
@@ -16,8 +16,10 @@ pub(crate) struct Observed {
     pub(crate) agreements: Agreements,
     /// The runs that ended, each attempt.
     pub(crate) ended: BTreeMap<(RunId, u32), Ended>,
-    /// What each dispatch's calls started.
-    pub(crate) effects: BTreeMap<DispatchKey, Vec<StartedDispatch>>,
+    /// What there is about pull requests, in some seeds.
+    pub(crate) previews: Option<Previews>,
+    /// What each dispatch's calls did, and the runs that each call started.
+    pub(crate) effects: BTreeMap<DispatchKey, Vec<Vec<RunId>>>,
     /// The runs that were started here.
     pub(crate) ours: BTreeSet<RunId>,
     /// The way to what each dispatch started: its root, and every place since.
@@ -32,8 +34,10 @@ pub(crate) struct Observed {
     pub(crate) accepted: BTreeSet<DeliveryKey>,
     /// Webhooks that are on their way, or will be.
     pub(crate) under_way: usize,
-    /// Whether people are done.
-    pub(crate) people_are_done: bool,
+    /// How many people are not done.
+    pub(crate) people_busy: usize,
+    /// How often everything was swept after the faults.
+    pub(crate) last_sweeps: usize,
     /// The first promise that was seen to be broken.
     pub(crate) broken: Option<String>,
 }

@@ -11,6 +11,7 @@ use dispatch_core::testing::world::{RepositoryOptions, RunSpec};
 
 use crate::agreements::{Agreement, Agreements, File, History, Spot, WORKFLOWS};
 use crate::observed::Ended;
+use crate::previews::{self, Previews};
 use crate::random::Random;
 use crate::sim::{Owner, Sim};
 
@@ -18,7 +19,7 @@ const OWNERS: [&str; 3] = ["alpha", "beta", "gamma"];
 const WORKFLOW: &str = "on:\n  workflow_dispatch:\n    inputs:\n      run: {}\njobs: {}\n";
 
 /// A few organisations that agree about something: the world, and what they agreed on.
-pub(crate) fn settle(random: &mut Random) -> (World, Agreements) {
+pub(crate) fn settle(random: &mut Random) -> (World, Agreements, Option<Previews>) {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut world = World::new(start);
     let (owners, each) = (1 + random.below(OWNERS.len()), 1 + random.below(3));
@@ -53,7 +54,8 @@ pub(crate) fn settle(random: &mut Random) -> (World, Agreements) {
         }
     }
     let histories = files.into_iter().map(|file| History::new(start, file)).collect();
-    (world, Agreements { repositories, histories })
+    let previews = previews::settle(&mut world, random);
+    (world, Agreements { repositories, histories }, previews)
 }
 
 /// What people do, until they are done.
@@ -86,7 +88,7 @@ pub(crate) async fn live(sim: Arc<Sim>) {
             _ => sim.world().expire_tokens(),
         }
     }
-    sim.observed().people_are_done = true;
+    sim.observed().people_busy -= 1;
 }
 
 /// Runs that were started go on, at their own pace.

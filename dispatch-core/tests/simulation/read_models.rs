@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch_core::delivery::DeliveryState;
 use dispatch_core::dispatch::DispatchState;
+use dispatch_core::environment::{Environment, EnvironmentState};
 use dispatch_core::event::EventKind;
 use dispatch_core::fact::{Fact, FactBody};
 use dispatch_core::ports::store::{StorePort, ViewQuery};
 use dispatch_core::projection::{
-    Counter, DELIVERIES, EVERYTHING, JOURNEY, PARKED, ParkedRow, Update, ViewRow, journey_partition, project,
+    Counter, DELIVERIES, ENVIRONMENTS, EVERYTHING, EnvironmentRow, JOURNEY, PARKED, PRESENT, ParkedRow, Update,
+    ViewRow, journey_partition, project,
 };
 use futures_util::FutureExt;
 
@@ -21,7 +23,8 @@ pub(crate) fn check(sim: &Sim, records: &Records) -> Result<(), String> {
     facts_are_numbered(&facts)?;
     counters_count(sim, records, &facts)?;
     rows_follow(sim, records, &facts)?;
-    parked_is_visible(sim, records)
+    parked_is_visible(sim, records)?;
+    environments_are_visible(sim, records)
 }
 
 /// Every fact has its own id, and no subject has a gap.
@@ -32,7 +35,16 @@ fn facts_are_numbered(facts: &[Fact]) -> Result<(), String> {
             return Err(format!("the fact {} is there twice", fact.id()));
         }
     }
-    match numbers.iter().find(|(_, numbers)| !numbers.iter().copied().eq(0..numbers.len() as u32)) {
+    // An environment may be made anew after its retention: its numbers begin with the time.
+    let first = |subject: &str, numbers: &BTreeSet<u32>| match subject.starts_with("environment/") {
+        true => numbers.first().copied().unwrap_or(0),
+        false => 0,
+    };
+    let gap = |(subject, numbers): &(&String, &BTreeSet<u32>)| {
+        let first = first(subject, numbers);
+        !numbers.iter().copied().eq(first..first + numbers.len() as u32)
+    };
+    match numbers.iter().find(gap) {
         Some((subject, numbers)) => Err(format!("the facts of {subject} have a gap: {numbers:?}")),
         None => Ok(()),
     }
@@ -45,15 +57,15 @@ fn counters_count(sim: &Sim, records: &Records, facts: &[Fact]) -> Result<(), St
             *expected.entry(counter).or_default() += by;
         }
     }
-    let is_run = |kind: &EventKind| matches!(kind, EventKind::WorkflowRun(_));
-    let runs = records.deliveries.iter().filter(|delivery| is_run(&delivery.event.kind)).count();
-    let noted = records.deliveries.len() - runs;
+    let is_noted = |kind: &EventKind| matches!(kind, EventKind::Push(_));
+    let noted = records.deliveries.iter().filter(|delivery| is_noted(&delivery.event.kind)).count();
+    let received = records.deliveries.len() - noted;
     let triggered = |state: &DispatchState| matches!(state, DispatchState::Triggered { .. });
     let unknown = |state: &DispatchState| matches!(state, DispatchState::Unknown { .. });
     let count = |is: &dyn Fn(&DispatchState) -> bool| records.dispatches.iter().filter(|d| is(&d.state)).count();
     // What is counted is what is there: told by the records, which know nothing of counters.
     let told = [
-        (Counter::Received, runs),
+        (Counter::Received, received),
         (Counter::Noted, noted),
         (Counter::Triggered, count(&triggered)),
         (Counter::Unknown, count(&unknown)),
@@ -105,7 +117,8 @@ fn rows_follow(sim: &Sim, records: &Records, facts: &[Fact]) -> Result<(), Strin
             expected.insert(key, (revision, row));
         }
     }
-    let mut partitions = vec![(DELIVERIES, EVERYTHING.to_owned()), (PARKED, EVERYTHING.to_owned())];
+    let one = [(DELIVERIES, EVERYTHING), (PARKED, EVERYTHING), (ENVIRONMENTS, EVERYTHING), (ENVIRONMENTS, PRESENT)];
+    let mut partitions: Vec<_> = one.into_iter().map(|(view, partition)| (view, partition.to_owned())).collect();
     partitions.extend(records.deliveries.iter().map(|delivery| (JOURNEY, journey_partition(&delivery.key))));
     let mut there = Vec::new();
     for (view, partition) in partitions {
@@ -143,6 +156,23 @@ fn parked_is_visible(sim: &Sim, records: &Records) -> Result<(), String> {
         .chain(dispatches.map(|dispatch| format!("dispatch/{}", dispatch.key)))
         .collect();
     if parked == visible { Ok(()) } else { Err(format!("parked is {parked:?}, and visible is {visible:?}")) }
+}
+
+/// Every environment has its row, and those that are not destroyed have another.
+fn environments_are_visible(sim: &Sim, records: &Records) -> Result<(), String> {
+    for (partition, is_in) in [(EVERYTHING, true), (PRESENT, false)] {
+        let visible = rows(sim, ENVIRONMENTS, partition.to_owned());
+        let visible: Result<Vec<EnvironmentRow>, _> = visible.iter().map(ViewRow::read).collect();
+        let mut visible = visible.map_err(|error| error.to_string())?;
+        visible.sort_by(|one, other| one.key.cmp(&other.key));
+        let is_there = |environment: &&Environment| is_in || environment.state != EnvironmentState::Destroyed;
+        let mut expected: Vec<_> = records.environments.iter().filter(is_there).map(EnvironmentRow::new).collect();
+        expected.sort_by(|one, other| one.key.cmp(&other.key));
+        if visible != expected {
+            return Err(format!("the truth: environments are {expected:?}, and visible is {visible:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn rows(sim: &Sim, view: &'static str, partition: String) -> Vec<ViewRow> {

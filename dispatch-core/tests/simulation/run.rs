@@ -12,7 +12,7 @@ use crate::executor::{Executor, Stepped};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 use crate::sim::{Owner, PROCESSES, Sim};
-use crate::{aftermath, people, read_models, service};
+use crate::{aftermath, people, previews, read_models, service};
 
 /// After this many steps, a run does not come to rest.
 const MOST_STEPS: usize = 400_000;
@@ -36,10 +36,18 @@ pub(crate) struct Outcome {
 
 /// Runs a seed.
 pub(crate) fn run(seed: u64, sabotage: Option<Sabotage>, traced: bool) -> Outcome {
-    let (world, agreements) = people::settle(&mut Random::new(seed ^ 0x5EED));
+    let (world, agreements, previews) = people::settle(&mut Random::new(seed ^ 0x5EED));
     let sim = Arc::new(Sim::new(seed, world, sabotage, traced));
     sim.world().enterprise_server = sim.weather.enterprise_server;
-    sim.observed().agreements = agreements;
+    {
+        let mut observed = sim.observed();
+        (observed.agreements, observed.people_busy) = (agreements, 1 + usize::from(previews.is_some()));
+        observed.previews = previews;
+    }
+    if let Some(previews) = &sim.observed().previews {
+        sim.say(|| format!("{:?}", previews.setup));
+        sim.spawn(Owner::Outside, previews::people::live(Arc::clone(&sim)));
+    }
     sim.say(|| format!("{:?}", sim.weather));
     (0..PROCESSES).for_each(|process| service::start(&sim, process));
     sim.spawn(Owner::Outside, people::live(Arc::clone(&sim)));
@@ -68,12 +76,12 @@ fn carry(sim: &Arc<Sim>, outcome: &mut Outcome) -> Result<(), String> {
         if stepped == Stepped::Task {
             continue;
         }
-        if rest.is_none() && sim.observed().people_are_done {
+        if rest.is_none() && sim.observed().people_busy == 0 {
             sim.say(|| "the faults end".to_owned());
             sim.end_faults();
             rest = Some(sim.now() + REST);
         }
-        if rest.is_some() && is_quiet(sim) {
+        if rest.is_some() && is_quiet(sim) && !service::sweep_again(sim) {
             break;
         }
         if rest.is_some_and(|rest| sim.now() > rest) || stepped == Stepped::Nothing {
@@ -90,6 +98,7 @@ fn carry(sim: &Arc<Sim>, outcome: &mut Outcome) -> Result<(), String> {
     outcome.effects = sim.observed().effects.len();
     outcome.unknown = records.unknown();
     aftermath::check(sim, &records)?;
+    previews::aftermath::check(sim, &records)?;
     read_models::check(sim, &records)
 }
 
@@ -103,7 +112,7 @@ fn is_quiet(sim: &Sim) -> bool {
 }
 
 fn all_runs_ended(world: &World) -> bool {
-    world.runs().all(|run| run.conclusion.is_some() || run.event != "workflow_dispatch")
+    world.runs().all(|run| run.conclusion.is_some() || !run.event.ends_with("_dispatch"))
 }
 
 fn waits(sim: &Sim, queue: Queue) -> bool {

@@ -11,4 +11,14 @@ pub(crate) enum Sabotage {
     LostUpdates,
     /// The store says that it wrote, and forgets it, now and then.
     Forgetful,
+    /// The store never shows that an action on an environment is under way, so that the next one begins beside it.
+    ActionsAtOnce,
+    /// A pull request of which GitHub does not tell is taken for closed.
+    UnknownIsClosed,
+    /// Whoever gives a command is taken for somebody who may write.
+    EverybodyMayWrite,
+    /// A comment that was changed is taken for one that was written.
+    EditsAreCommands,
+    /// What shows something at GitHub is never found there again.
+    NothingIsFound,
 }

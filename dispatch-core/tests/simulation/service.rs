@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_core::environment::Environment;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
+use dispatch_core::pipeline::{
+    IngressError, Pipeline, Receipt, ReceiptOutcome, SweepOptions, SweepOutcome, WebhookRequest,
+};
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Queue, Record, StoreError, Stored};
 use dispatch_core::recovery::RecoverOptions;
@@ -24,6 +27,8 @@ const LEASE: Duration = Duration::from_secs(120);
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 /// How long a queue is not looked at while nothing is in it and nobody rings.
 const LONGEST_WAIT: Duration = Duration::from_secs(400);
+/// How often everything is swept after the faults.
+const LAST_SWEEPS: usize = 3;
 /// The secrets of the service, while they are being changed: it takes both.
 pub(crate) const SECRETS: &str = "the new secret,the old secret";
 
@@ -61,7 +66,38 @@ pub(crate) fn start(sim: &Arc<Sim>, id: usize) {
     for queue in Queue::ALL {
         sim.spawn(Owner::Process(id), Arc::clone(&process).work(queue));
     }
+    if sim.observed().previews.is_some() {
+        sim.spawn(Owner::Process(id), Arc::clone(&process).sweep_now_and_then());
+    }
     sim.spawn(Owner::Process(id), process.recover());
+}
+
+/// Sweeps once more after everything has come to rest, and once more when what is overdue can be given up. Whether it does.
+pub(crate) fn sweep_again(sim: &Arc<Sim>) -> bool {
+    {
+        let mut observed = sim.observed();
+        if observed.previews.is_none() || observed.last_sweeps >= LAST_SWEEPS {
+            return false;
+        }
+        observed.last_sweeps += 1;
+        observed.under_way += 1;
+    }
+    let sweep = async move |sim: Arc<Sim>| {
+        let rests = |environment: &Environment| environment.wanted.is_none() && environment.under_way.is_none();
+        let all_rest = sim.store.records().iter().all(|record| match record {
+            Record::Environment(environment) => rests(environment),
+            _ => true,
+        });
+        if !all_rest {
+            sim.sleep(Environment::ACTION_ENDS_WITHIN).await;
+        }
+        if let Some(process) = sim.process(0) {
+            process.sweep().await;
+        }
+        sim.observed().under_way -= 1;
+    };
+    sim.spawn(Owner::Outside, sweep(Arc::clone(sim)));
+    true
 }
 
 /// Somebody starts the process again after a while.
@@ -107,6 +143,9 @@ impl Process {
             Record::Report(report) => {
                 (self.pipeline.report(&self.side, *report, version, now).await.map(|_| ()), Queue::Report)
             }
+            Record::Notice(notice) => {
+                (self.pipeline.show(&self.github, *notice, version, now).await.map(|_| ()), Queue::Report)
+            }
             Record::Revocation(revocation) => {
                 (self.pipeline.revoke(*revocation, version, now).await.map(|_| ()), Queue::Plan)
             }
@@ -120,6 +159,32 @@ impl Process {
         }
         self.sim.say(|| format!("process {} did a step of {key}: {result:?}", self.id));
         self.sim.ring(next);
+        // What is shown follows from nearly everything.
+        self.sim.ring(Queue::Report);
+    }
+
+    /// Sweeps, now and then.
+    async fn sweep_now_and_then(self: Arc<Self>) {
+        while self.sim.faults() {
+            let span = self.sim.draw(|random| random.millis(600_000, 14_400_000));
+            self.sim.sleep(span).await;
+            self.sweep().await;
+        }
+    }
+
+    /// One sweep: all its pages, one after the other.
+    async fn sweep(&self) {
+        let mut options =
+            SweepOptions { limit: self.sim.draw(|random| 1 + random.below(10)), ..SweepOptions::default() };
+        loop {
+            let outcome = self.pipeline.sweep(&options, self.sim.clock(self.id)).await;
+            self.sim.say(|| format!("process {} sweeps: {outcome:?}", self.id));
+            self.sim.ring(Queue::Plan);
+            match outcome {
+                Ok(SweepOutcome { next: Some(next), limited: false, .. }) => options.after = Some(next),
+                _ => return,
+            }
+        }
     }
 
     /// Looks for what never arrived, now and then.

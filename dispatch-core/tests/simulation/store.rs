@@ -89,7 +89,15 @@ impl StorePort for SimStore {
     }
 
     async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.operate(self.sim.store.load(keys), || "loads".to_owned()).await
+        let mut loaded = self.operate(self.sim.store.load(keys), || "loads".to_owned()).await?;
+        if self.sim.sabotage == Some(Sabotage::ActionsAtOnce) {
+            for stored in loaded.iter_mut().flatten() {
+                if let Record::Environment(environment) = &mut stored.record {
+                    environment.under_way = None;
+                }
+            }
+        }
+        Ok(loaded)
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {

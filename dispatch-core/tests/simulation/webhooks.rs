@@ -7,6 +7,7 @@ use dispatch_core::testing::world::OutgoingWebhook;
 use dispatch_core::webhook::WebhookSecrets;
 
 use crate::reply::reply;
+use crate::sabotage::Sabotage;
 use crate::sim::{Owner, PROCESSES, Sim};
 
 /// How long GitHub waits for an answer ("Best practices for using webhooks").
@@ -21,7 +22,11 @@ pub(crate) fn send(sim: &Arc<Sim>) {
     }
 }
 
-async fn deliver(sim: Arc<Sim>, webhook: OutgoingWebhook) {
+async fn deliver(sim: Arc<Sim>, mut webhook: OutgoingWebhook) {
+    if sim.sabotage == Some(Sabotage::EditsAreCommands) && webhook.event == "issue_comment" {
+        let text = String::from_utf8(webhook.body.to_vec()).unwrap();
+        webhook.body = text.replace("\"action\":\"edited\"", "\"action\":\"created\"").into_bytes().into();
+    }
     let late = sim.goes_wrong(sim.weather.webhook_late);
     let span = sim.draw(|random| match random.below(20) {
         0 if late => random.millis(3_600_000, 100_000_000),
