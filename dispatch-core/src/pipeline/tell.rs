@@ -290,11 +290,7 @@ fn wanted(
     now: Timestamp,
 ) -> Vec<About> {
     let new = |decision: &Decision| dispatches.iter().find(|dispatch| dispatch.key.target == decision.target);
-<<<<<<< HEAD
-    let counted = || plan.decisions.iter().filter(|decision| is_told(about.delivered, decision));
-=======
-    let counts =
-        |decision: &&Decision| decision.reason() != Some(Reason::DuplicateTarget) && !done.contains(&decision.target);
+    let counts = |decision: &&Decision| is_told(about.delivered, decision) && !done.contains(&decision.target);
     let counted = || plan.decisions.iter().filter(counts);
     let at = about.at(now);
 

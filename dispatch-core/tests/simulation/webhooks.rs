@@ -24,8 +24,8 @@ pub(crate) fn send(sim: &Arc<Sim>) {
 
 async fn deliver(sim: Arc<Sim>, mut webhook: OutgoingWebhook) {
     if sim.sabotage == Some(Sabotage::EditsAreCommands) && webhook.event == "issue_comment" {
-        let text = String::from_utf8(webhook.body.to_vec()).unwrap();
-        webhook.body = text.replace("\"action\":\"edited\"", "\"action\":\"created\"").into_bytes().into();
+        let text = String::from_utf8(webhook.body.clone()).unwrap();
+        webhook.body = text.replace("\"action\":\"edited\"", "\"action\":\"created\"").into_bytes();
     }
     let late = sim.goes_wrong(sim.weather.webhook_late);
     let span = sim.draw(|random| match random.below(20) {
