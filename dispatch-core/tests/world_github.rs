@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dispatch_core::Timestamp;
 use dispatch_core::event::Head;
 use dispatch_core::name::{PullRequestNumber, Repository, RepositoryId};
 use dispatch_core::notice::{Check, CheckConclusion, CheckStatus, Reaction};

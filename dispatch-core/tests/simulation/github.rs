@@ -13,7 +13,7 @@ use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::GitHubPort;
 use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, GitHubError, RepositoryRef, RunListing};
-use dispatch_core::ports::pull_requests::{PermissionAnswer, PermissionLevel, WorkflowFound};
+use dispatch_core::ports::pull_requests::{FileAt, PermissionAnswer, PermissionLevel, WorkflowFound};
 use dispatch_core::request::DispatchRequest;
 use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::{Effect, Fault, FaultKind};
@@ -113,7 +113,7 @@ impl PullRequestPort for SimGitHub {
         repository: &RepositoryRef,
         path: PolicyPath,
         commit: &CommitSha,
-    ) -> Result<Option<Vec<u8>>, GitHubError> {
+    ) -> Result<Option<FileAt>, GitHubError> {
         self.read(|| format!("for {path} at {commit}"), self.inner.policy_at(repository, path, commit)).await
     }
 

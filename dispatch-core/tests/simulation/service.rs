@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use dispatch_core::environment::Environment;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::pipeline::{
-    IngressError, Pipeline, Receipt, ReceiptOutcome, SweepOptions, SweepOutcome, WebhookRequest,
-};
+use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, SweepOptions, WebhookRequest};
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{Claim, Queue, Record, StoreError, Stored};
 use dispatch_core::recovery::RecoverOptions;
@@ -92,7 +90,7 @@ pub(crate) fn sweep_again(sim: &Arc<Sim>) -> bool {
             sim.sleep(Environment::ACTION_ENDS_WITHIN).await;
         }
         if let Some(process) = sim.process(0) {
-            process.sweep().await;
+            process.sweep(SweepOptions { again_after: Duration::ZERO, ..SweepOptions::default() }).await;
         }
         sim.observed().under_way -= 1;
     };
@@ -168,23 +166,17 @@ impl Process {
         while self.sim.faults() {
             let span = self.sim.draw(|random| random.millis(600_000, 14_400_000));
             self.sim.sleep(span).await;
-            self.sweep().await;
+            // Like that of the schedule, or like one by hand, which tries again at once.
+            let (limit, by_hand) = self.sim.draw(|random| (1 + random.below(10), random.per_mille(500)));
+            let again_after = if by_hand { Duration::ZERO } else { SweepOptions::DEFAULT_AGAIN_AFTER };
+            self.sweep(SweepOptions { limit, again_after, ..SweepOptions::default() }).await;
         }
     }
 
-    /// One sweep: all its pages, one after the other.
-    async fn sweep(&self) {
-        let mut options =
-            SweepOptions { limit: self.sim.draw(|random| 1 + random.below(10)), ..SweepOptions::default() };
-        loop {
-            let outcome = self.pipeline.sweep(&options, self.sim.clock(self.id)).await;
-            self.sim.say(|| format!("process {} sweeps: {outcome:?}", self.id));
-            self.sim.ring(Queue::Plan);
-            match outcome {
-                Ok(SweepOutcome { next: Some(next), limited: false, .. }) => options.after = Some(next),
-                _ => return,
-            }
-        }
+    async fn sweep(&self, options: SweepOptions) {
+        let outcome = self.pipeline.sweep(&options, self.sim.clock(self.id)).await;
+        self.sim.say(|| format!("process {} sweeps: {outcome:?}", self.id));
+        self.sim.ring(Queue::Plan);
     }
 
     /// Looks for what never arrived, now and then.
