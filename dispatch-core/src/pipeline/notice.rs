@@ -17,6 +17,8 @@ const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long after a notice was claimed what it says may still be sent. Whoever looks for what was created, or is to show what
 /// changed meanwhile, comes much later: nothing older arrives after what is newer.
 const SENT_WITHIN: Duration = Duration::from_secs(15);
+/// How long nobody else shows a notice whose update was begun, however it changes: until the call has certainly ended.
+const UPDATE_SETTLES: Duration = Duration::from_secs(60);
 /// How often what GitHub answered is stored while others change the same notice.
 const MAX_CONFLICTS: usize = 5;
 /// The most comments that are begun in one repository within a minute, and the most refusals that are shown by a reaction: so
@@ -28,7 +30,8 @@ impl Pipeline {
     /// Stage 4: shows what a notice says, with one call that could have an effect. `version` is the notice's version as it
     /// was claimed.
     ///
-    /// That a check run or a comment is about to be created is committed before the call. Whoever finds such a notice - the
+    /// That something is about to be shown is committed before the call, so that what is shown later arrives later: where
+    /// this process dies, it is shown again. Of what is about to be created, whoever finds such a notice - the
     /// answer was lost, the process died - looks for it by its external id or its hidden marker, minutes later at the
     /// earliest, before another is created.
     ///
@@ -64,7 +67,12 @@ impl Pipeline {
                 }
                 port.react(repository, *comment, *reaction).await.map(|()| None)
             }
-            (_, Some(id)) => update(port, id, &notice, later(now, SENT_WITHIN)).await.map(|()| Some(id)),
+            (_, Some(id)) => {
+                notice.due = Some(later(now, UPDATE_SETTLES));
+                self.commit_notice(&notice, version).await?;
+                version += 1;
+                update(port, id, &notice, later(now, SENT_WITHIN)).await.map(|()| Some(id))
+            }
             (_, None) => {
                 if let Some(until) = self.begin_notice(&mut notice, version, now).await? {
                     let error = format!("{ANSWERS_A_MINUTE} comments were begun in the repository within a minute");

@@ -15,7 +15,7 @@ use crate::sim::{Owner, PROCESSES, Sim};
 use crate::{aftermath, people, previews, read_models, service};
 
 /// After this many steps, a run does not come to rest.
-const MOST_STEPS: usize = 400_000;
+const MOST_STEPS: usize = 1_000_000;
 /// How long after the faults everything must have come to rest: what is too old to be wanted is given up after a day.
 const REST: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 

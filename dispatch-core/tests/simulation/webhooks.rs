@@ -40,13 +40,20 @@ async fn deliver(sim: Arc<Sim>, mut webhook: OutgoingWebhook) {
     let times = if sim.goes_wrong(sim.weather.webhook_twice) { 2 } else { 1 };
     for _ in 0..times {
         let status = attempt(&sim, &webhook).await;
-        sim.say(|| format!("GitHub delivered {} {}: {status:?}", webhook.event, webhook.delivery));
+        sim.say(|| format!("GitHub delivered {} {}: {status:?}", about(&webhook), webhook.delivery));
         // What failed comes again when the service asks for it, and not before.
         sim.world().record_delivery(webhook.clone(), status, "timed out", 0.1);
         let span = sim.draw(|random| random.millis(0, 60_000));
         sim.sleep(span).await;
     }
     sim.observed().under_way -= 1;
+}
+
+/// What a webhook is about, for the trace.
+fn about(webhook: &OutgoingWebhook) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&webhook.body).unwrap();
+    let action = webhook.action.as_deref().unwrap_or_default();
+    format!("{} {action} {}", webhook.event, body["workflow_run"]["id"])
 }
 
 /// One attempt; None where nobody answered.
