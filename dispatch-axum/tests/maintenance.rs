@@ -10,13 +10,24 @@ use async_trait::async_trait;
 use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
 use dispatch_axum::store::SqliteStore;
 use dispatch_core::Timestamp;
+use dispatch_core::chain::Place;
+use dispatch_core::delivery::DeliveryKey;
+use dispatch_core::dispatch::DispatchKey;
+use dispatch_core::environment::{
+    Environment, EnvironmentDescription, EnvironmentKey, EnvironmentOrigin, EnvironmentUse, Leaves, StepEnd,
+};
+use dispatch_core::fact::{EnvironmentChange, Fact, FactBody, Subject};
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::RepositoryId;
+use dispatch_core::name::{PullRequestNumber, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
+use dispatch_core::policy::{EnvironmentAction, Start};
 use dispatch_core::ports::delivery_log::{AttemptPage, DeliveryAttempt};
-use dispatch_core::ports::store::{Commit, HeadKey, Record, RecordKey, Write};
+use dispatch_core::ports::github::RepositoryRef;
+use dispatch_core::ports::store::{Commit, HeadKey, Queue, Record, RecordKey, WaitingQuery, Write};
 use dispatch_core::ports::{BoundedPolicyMemory, DeliveryLogPort, GitHubError, StorePort};
+use dispatch_core::projection::EnvironmentRow;
 use dispatch_core::retry::RetryPolicy;
+use dispatch_core::testing::world::{PullRequestSpec, RepositoryOptions};
 use dispatch_core::testing::{World, WorldGitHub};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,9 +55,19 @@ impl House {
     }
 
     fn at(file: &str, folder: tempfile::TempDir) -> Self {
+        Self::over(file, folder, Arc::new(Mutex::new(World::new(Timestamp::now()))))
+    }
+
+    /// With the world that its GitHub is.
+    fn with_world() -> (Self, Arc<Mutex<World>>) {
+        let world = Arc::new(Mutex::new(World::new(Timestamp::now())));
+        (Self::over("dispatch.sqlite", tempfile::tempdir().unwrap(), Arc::clone(&world)), world)
+    }
+
+    fn over(file: &str, folder: tempfile::TempDir, world: Arc<Mutex<World>>) -> Self {
         let store = Arc::new(SqliteStore::open(folder.path().join(file)).unwrap());
         let pipeline = Pipeline {
-            github: Arc::new(WorldGitHub::new(Arc::new(Mutex::new(World::new(Timestamp::now()))))),
+            github: Arc::new(WorldGitHub::new(world)),
             store: Arc::clone(&store) as Arc<dyn StorePort>,
             policies: Arc::new(BoundedPolicyMemory::new(1)),
             guardrails: Guardrails::from_settings(&[("OWNER_ALLOWLIST".to_owned(), "*".to_owned())].into()).unwrap(),
@@ -173,6 +194,98 @@ async fn what_never_arrived_is_asked_for_at_start_and_looked_for_again_soon() {
     eventually("it looks several times", async || log.reads() >= 3).await;
     assert_eq!(log.asked(), [77], "the same is not asked for again within a minute");
     maintenance.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Environments of a pull request that was closed: one whose time is over, and one that has time.
+async fn environments_of_a_closed_pull_request(house: &House, world: &Mutex<World>) -> Vec<String> {
+    let source = {
+        let mut world = world.lock().unwrap();
+        let name: Repository = "acme/api".parse().unwrap();
+        let id = world.add_repository(&name, RepositoryOptions::default()).unwrap();
+        world.open_pull_request(&name, PullRequestSpec::new("topic")).unwrap();
+        world.close_pull_request(&name, 1, false).unwrap();
+        RepositoryRef { id, name }
+    };
+    let origin = EnvironmentOrigin { default_branch: "main".parse().unwrap(), private: false, installation: None };
+    for (name, ttl) in [("expired", Some(Duration::from_secs(60 * 60))), ("forgotten", None)] {
+        let key = EnvironmentKey { repository: "acme/infra".parse().unwrap(), name: name.parse().unwrap() };
+        let description = EnvironmentDescription {
+            base: "main".parse().unwrap(),
+            deploy: "topic".to_owned(),
+            url: None,
+            links: [].into(),
+            cleanup: None,
+            ttl,
+        };
+        let (pull_request, at) = (PullRequestNumber(1), ago(DAY));
+        let action = EnvironmentAction::Create;
+        let wish = EnvironmentUse { key: key.clone(), action, pull_request, description, keep: false, at };
+        let event = serde_json::from_value(name.into()).unwrap();
+        let start = Start::Workflow("create.yml".parse().unwrap());
+        let dispatch = DispatchKey { event, target: Place { repository: key.repository.clone(), start } };
+        let whose = Leaves::ThePullRequest;
+        let mut environment = Environment::wish(None, (&source, &origin), &wish, whose, &dispatch, at).unwrap();
+        environment.begin(&wish, &dispatch, at);
+        environment.end(&dispatch, StepEnd::Done, at);
+        let delivery = DeliveryKey { id: name.parse().unwrap(), body_sha256: "0".repeat(64) };
+        let row = Box::new(EnvironmentRow::new(&environment));
+        let body = FactBody::EnvironmentChanged { change: EnvironmentChange::Ended(StepEnd::Done), environment: row };
+        let fact = Fact { subject: Subject::environment(delivery, key), sequence: environment.facts, time: at, body };
+        let write = Write { record: Record::Environment(Box::new(environment)), expected: None };
+        house.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await.unwrap();
+    }
+    vec!["expired".to_owned(), "forgotten".to_owned()]
+}
+
+/// The environments that a sweep found, and that wait to be decided about.
+async fn swept(store: &dyn StorePort) -> Vec<String> {
+    let waiting = store.waiting(WaitingQuery { queue: Queue::Plan, after: None, limit: 10 }).await.unwrap();
+    let name = |record: Record| match record {
+        Record::Delivery(delivery) => delivery.event.only().unwrap().name.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let mut swept: Vec<_> = waiting.into_iter().map(|stored| name(stored.record)).collect();
+    swept.sort();
+    swept
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn environments_are_swept_at_start_and_again_at_their_own_pace() {
+    let (house, world) = House::with_world();
+    let options = MaintenanceOptions { sweep_every: Some(Duration::from_millis(50)), ..MaintenanceOptions::default() };
+    let maintenance = house.maintained(None, options);
+    let names = environments_of_a_closed_pull_request(&house, &world).await;
+    eventually("both are found, once", async || swept(&*house.store).await == names).await;
+    maintenance.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(swept(&*house.store).await, names, "what waits to be decided about is not found again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_go_than_may_at_once_whichever_sweep_finds_them() {
+    let (house, world) = House::with_world();
+    environments_of_a_closed_pull_request(&house, &world).await;
+    let often = Duration::from_millis(20);
+    let options =
+        MaintenanceOptions { sweep_limit: 1, sweep_every: Some(often), expire_every: often, ..Default::default() };
+    let maintenance = house.maintained(None, options);
+    eventually("one is found", async || !swept(&*house.store).await.is_empty()).await;
+    let reads = || world.lock().unwrap().requests().len();
+    let before = reads();
+    eventually("they go on looking", async || reads() > before + 5).await;
+    maintenance.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(swept(&*house.store).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_time_is_over_is_looked_for_although_nothing_else_is() {
+    let (house, world) = House::with_world();
+    environments_of_a_closed_pull_request(&house, &world).await;
+    let expire_every = Duration::from_millis(20);
+    let options = MaintenanceOptions { sweep_every: None, expire_every, ..MaintenanceOptions::default() };
+    let maintenance = house.maintained(None, options);
+    eventually("it is found", async || swept(&*house.store).await == ["expired"]).await;
+    maintenance.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(swept(&*house.store).await, ["expired"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

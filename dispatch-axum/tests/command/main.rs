@@ -2,6 +2,7 @@
 //! The `dispatch` command as people and scripts meet it: the real program, its output and its exit codes.
 
 mod demo;
+mod environments;
 mod explain;
 mod http;
 mod issues;

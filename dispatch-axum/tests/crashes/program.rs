@@ -47,10 +47,10 @@ impl Home {
         SqliteStore::open(&self.database).unwrap()
     }
 
-    /// Waits until so many webhooks were accepted, and nothing waits any more.
-    pub(crate) async fn until_quiet(&self, webhooks: usize, patience: Duration) {
+    /// Waits until so many completed runs were decided about, and nothing waits any more.
+    pub(crate) async fn until_quiet(&self, completed: usize, patience: Duration) {
         let (store, deadline) = (self.store(), Instant::now() + patience);
-        while let Some(left) = left_to_do(&store, webhooks).await {
+        while let Some(left) = left_to_do(&store, completed).await {
             assert!(Instant::now() < deadline, "not all is done within {patience:?}: {left}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

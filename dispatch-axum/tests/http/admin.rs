@@ -24,14 +24,14 @@ async fn cookie(site: &Site) -> String {
 }
 
 /// Every address that a page leads to, as it stands there.
-fn links(page: &str) -> Vec<String> {
+pub(crate) fn links(page: &str) -> Vec<String> {
     let attributes = ["href=\"", "src=\"", "action=\""];
     let links = attributes.iter().flat_map(|attribute| page.split(attribute).skip(1));
     links.map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&")).collect()
 }
 
 /// What a browser makes of a relative address.
-fn resolve(page: &str, link: &str) -> String {
+pub(crate) fn resolve(page: &str, link: &str) -> String {
     let mut folders: Vec<_> = page.split('/').collect();
     folders.pop();
     let mut link = link.strip_prefix("./").unwrap_or(link);

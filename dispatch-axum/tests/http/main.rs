@@ -10,6 +10,7 @@
 
 mod admin;
 mod disk;
+mod environments;
 mod github_facts;
 mod organisation;
 mod sockets;

@@ -92,11 +92,13 @@ pub struct Outcomes {
     pub doubts: usize,
 }
 
-/// What is left to do in a store which so many webhooks are to be decided about in, if anything is.
-pub async fn left_to_do(store: &impl StorePort, webhooks: usize) -> Option<String> {
-    let received = store.counters(&[Counter::Received.to_string()]).await.expect("counts");
-    if received != [webhooks as u64] {
-        return Some(format!("{received:?} of {webhooks} webhooks were accepted"));
+/// What is left to do in a store in which so many completed runs are to be decided about, if anything is.
+pub async fn left_to_do(store: &impl StorePort, completed: usize) -> Option<String> {
+    let accepted = store.counters(&[Counter::Received.to_string()]).await.expect("counts");
+    // GitHub tells as well how far the runs got that were started.
+    let told = if accepted < vec![completed as u64] { 0 } else { completions(store).await };
+    if told != completed {
+        return Some(format!("{told} of {completed} completed runs are known, of {accepted:?} accepted webhooks"));
     }
     for queue in Queue::ALL {
         let waiting = store.waiting(WaitingQuery { queue, after: None, limit: PAGE }).await.expect("lists");
@@ -105,6 +107,34 @@ pub async fn left_to_do(store: &impl StorePort, webhooks: usize) -> Option<Strin
         }
     }
     None
+}
+
+/// How many completed runs GitHub told of.
+async fn completions(store: &impl StorePort) -> usize {
+    let keys = all_rows(store, DELIVERIES, EVERYTHING.to_owned()).await;
+    let keys: Vec<_> = keys.iter().map(|row| row.read::<DeliveryRow>().expect("a row of deliveries").key).collect();
+    let mut count = 0;
+    for keys in keys.chunks(PAGE) {
+        let keys: Vec<_> = keys.iter().cloned().map(RecordKey::Delivery).collect();
+        let deliveries = store.load(&keys).await.expect("loads").into_iter().flatten();
+        let completed = |record: &Record| matches!(record, Record::Delivery(it) if matches!(it.event.kind, EventKind::WorkflowRun(_)));
+        count += deliveries.filter(|stored| completed(&stored.record)).count();
+    }
+    count
+}
+
+/// All rows of a view, page by page.
+async fn all_rows(store: &impl StorePort, view: &'static str, partition: String) -> Vec<ViewRow> {
+    let mut rows: Vec<ViewRow> = Vec::new();
+    loop {
+        let before = rows.last().map(|row| row.sort.clone());
+        let query = ViewQuery { view, partition: partition.clone(), before, limit: PAGE };
+        let page = store.rows(query).await.expect("reads rows");
+        if page.is_empty() {
+            return rows;
+        }
+        rows.extend(page);
+    }
 }
 
 /// Everything that a store says.
@@ -163,6 +193,9 @@ impl<S: StorePort> Account<S> {
                 EventKind::WorkflowRun(run) => {
                     assert_eq!(state, (&DeliveryState::Planned, None), "the delivery `{key}` is not done");
                     assert!(decided.insert(run.id), "the run {} was decided about twice", run.id);
+                }
+                EventKind::RunProgress(_) => {
+                    assert_eq!(state, (&DeliveryState::Planned, None), "the delivery `{key}` is not done");
                 }
                 _ => assert_eq!(state, (&DeliveryState::Noted, None), "the delivery `{key}` is not done"),
             }
@@ -283,16 +316,7 @@ impl<S: StorePort> Account<S> {
 
     /// All rows of a part of a view, in the order in which it is read.
     async fn rows(&self, view: &'static str, partition: String) -> Vec<ViewRow> {
-        let mut rows: Vec<ViewRow> = Vec::new();
-        loop {
-            let before = rows.last().map(|row| row.sort.clone());
-            let query = ViewQuery { view, partition: partition.clone(), before, limit: PAGE };
-            let page = self.store.rows(query).await.expect("reads rows");
-            if page.is_empty() {
-                return rows;
-            }
-            rows.extend(page);
-        }
+        all_rows(&self.store, view, partition).await
     }
 }
 

@@ -149,6 +149,22 @@ fn a_run_with_a_title_of_its_own_is_not_taken_while_it_could_be_of_another_event
 }
 
 #[test]
+fn an_event_that_may_not_have_been_made_takes_no_run_that_another_one_may_have_started() {
+    let house = previews(&[&format!("{OWN_TITLE}\non: repository_dispatch\njobs: {{}}\n")]);
+    let number = open(&house, "one");
+    wait(&house, 400);
+    house.order("GET", RUNS, FaultKind::status(403));
+    close(&house, number);
+    wait(&house, 3);
+    house.order("POST", "/repos/octo-org/web/dispatches", FaultKind::CutBefore);
+    open(&house, "two");
+    wait(&house, 1_000);
+    assert_eq!(found(&house, "teardown"), ["not told"]);
+    assert_eq!(found(&house, "preview")[0], "A preview");
+    assert!(found(&house, "preview")[1].starts_with("Unknown"), "{:?}", found(&house, "preview"));
+}
+
+#[test]
 fn a_run_whose_workflow_cannot_be_read_is_named_and_not_claimed() {
     let house = previews(&["run-name: A preview\non: &all {repository_dispatch: }\nenv: *all\njobs: {}\n"]);
     open(&house, "one");
