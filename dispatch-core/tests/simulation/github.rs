@@ -80,7 +80,9 @@ impl PullRequestPort for SimGitHub {
     ) -> Result<Option<PullRequestState>, GitHubError> {
         let told =
             self.read(|| format!("for pull request {number}"), self.inner.pull_request(repository, number)).await;
-        if self.sim.sabotage == Some(Sabotage::UnknownIsClosed) && !matches!(told, Ok(Some(_))) {
+        // A pull request is read again before each action, so that it must be unknown more than once in a row.
+        let sabotaged = self.sim.sabotage == Some(Sabotage::UnknownIsClosed);
+        if sabotaged && (!matches!(told, Ok(Some(_))) || self.sim.draw(|random| random.per_mille(500))) {
             let state = self.inner.pull_request(repository, number).now_or_never().unwrap()?;
             return Ok(state.map(|state| PullRequestState { open: false, ..state }));
         }
