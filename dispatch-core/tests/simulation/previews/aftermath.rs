@@ -67,8 +67,13 @@ fn the_closed_is_gone(
     environment: &Environment,
     actions: &[&Action],
 ) -> Result<(), String> {
-    let is_open = |action: &&Action| previews.pull_requests[&action.pull_request].open.now();
-    if environment.state == EnvironmentState::Destroyed || actions.iter().any(is_open) {
+    let is_open = |number: u64| previews.pull_requests[&number].open.now();
+    // Who holds it need not have made anything of it: somebody else's newer wish did.
+    let is_held = environment.holders.iter().any(|holder| is_open(holder.0));
+    if environment.state == EnvironmentState::Destroyed
+        || is_held
+        || actions.iter().any(|action| is_open(action.pull_request))
+    {
         return Ok(());
     }
     let agreed = previews.source_agrees.always(true) && previews.target_agrees.always(true);
@@ -141,7 +146,11 @@ fn checks_tell_the_truth(sim: &Sim, records: &Records) -> Result<(), String> {
         let told = (check.status.as_str(), check.conclusion.as_deref());
         let ended = match &dispatch.state {
             DispatchState::Triggered { run: Some(run) } => {
-                let run = world.runs().find(|known| known.id == run.id);
+                // The webhook may be lost for good: GitHub's delivery log has an end, too.
+                let is_told = records.deliveries.iter().any(
+                    |it| matches!(&it.event.kind, EventKind::WorkflowRun(ended) if ended.id == run.id),
+                );
+                let run = world.runs().find(|known| known.id == run.id && is_told);
                 let conclusion = run.and_then(|run| run.conclusion);
                 let succeeded = conclusion == Some(Conclusion::Success);
                 conclusion.is_some() && (told.0 != "completed" || succeeded != (told.1 == Some("success")))
