@@ -134,7 +134,7 @@ impl Switch {
 
 /// Adds the two repositories to the world, in some runs.
 pub(crate) fn settle(world: &mut World, random: &mut Random) -> Option<Previews> {
-    let there = random.per_mille(300);
+    let there = random.per_mille(150);
     let mut often = |times| random.per_mille(times);
     let setup = Setup {
         by_command: often(500),
