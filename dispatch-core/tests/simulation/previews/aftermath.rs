@@ -147,9 +147,10 @@ fn checks_tell_the_truth(sim: &Sim, records: &Records) -> Result<(), String> {
         let ended = match &dispatch.state {
             DispatchState::Triggered { run: Some(run) } => {
                 // The webhook may be lost for good: GitHub's delivery log has an end, too.
-                let is_told = records.deliveries.iter().any(
-                    |it| matches!(&it.event.kind, EventKind::WorkflowRun(ended) if ended.id == run.id),
-                );
+                let is_told = records
+                    .deliveries
+                    .iter()
+                    .any(|it| matches!(&it.event.kind, EventKind::WorkflowRun(ended) if ended.id == run.id));
                 let run = world.runs().find(|known| known.id == run.id && is_told);
                 let conclusion = run.and_then(|run| run.conclusion);
                 let succeeded = conclusion == Some(Conclusion::Success);
