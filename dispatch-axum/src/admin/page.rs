@@ -67,15 +67,18 @@ pub(crate) fn root(path: &str) -> String {
     }
 }
 
-/// A point in time for people: exact, and how long ago.
+/// A point in time for people: exact, and how long ago; and for programs (RFC 3339).
 pub(crate) struct Moment {
     pub(crate) exact: String,
+    pub(crate) iso: String,
     pub(crate) ago: String,
 }
 
 impl Moment {
     pub(crate) fn new(time: Timestamp, now: Timestamp) -> Self {
-        Self { exact: time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(), ago: ago(now.as_second() - time.as_second()) }
+        let exact = time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let iso = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Self { exact, iso, ago: ago(now.as_second() - time.as_second()) }
     }
 }
 

@@ -62,7 +62,7 @@ async fn what_pull_requests_have_is_shown_with_who_holds_it_and_how_far_it_got()
         r#"<span class="pill good">live</span>"#,
         "#1<br>",
         "acme/api",
-        "2026-01-05T03:04:05Z",
+        r#"<time datetime="2026-01-05T03:04:05Z">2026-01-05 03:04:05 UTC</time>"#,
     ] {
         assert!(live.contains(expected), "{expected} is missing in {live}");
     }

@@ -173,6 +173,7 @@ impl Pipeline {
         id: Option<u64>,
         now: Timestamp,
     ) -> Result<Shown, StoreError> {
+        let begun = notice.due;
         (notice.shown_as, notice.creating, notice.due, notice.attempts) = (id, None, None, 0);
         let mut conflict = None;
         for _ in 0..MAX_CONFLICTS {
@@ -184,7 +185,8 @@ impl Pipeline {
             let Some((newer, newest)) = self.stored_notice(&RecordKey::Notice(notice.key())).await? else { break };
             (notice, version) = (*newer, newest);
             (notice.shown_as, notice.creating, notice.attempts) = (id.or(notice.shown_as), None, 0);
-            notice.due = notice.due.max(Some(later(now, Duration::from_secs(1))));
+            // The call has ended: nobody has to wait for it any more.
+            notice.due = notice.due.filter(|due| Some(*due) != begun).max(Some(later(now, Duration::from_secs(1))));
         }
         Err(conflict.map_or_else(|| StoreError::Unavailable("the notice is gone".to_owned()), StoreError::Conflict))
     }

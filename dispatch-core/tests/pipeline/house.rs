@@ -287,7 +287,14 @@ pub(crate) struct FragileStore {
     /// How many commits still work, plus one; 0: all of them.
     failing: AtomicUsize,
     /// What somebody else writes just before.
-    rivals: Mutex<VecDeque<Record>>,
+    rivals: Mutex<VecDeque<Rival>>,
+}
+
+struct Rival {
+    key: RecordKey,
+    /// How many commits that write this record are let through first.
+    commits: usize,
+    change: Box<dyn FnOnce(Option<Record>) -> Record + Send>,
 }
 
 impl FragileStore {
@@ -298,14 +305,28 @@ impl FragileStore {
 
     /// Somebody else writes this record just before the next commit that writes one of its key. Several queue up.
     pub(crate) fn beat(&self, record: Record) {
-        self.rivals.lock().unwrap().push_back(record);
+        self.beat_after(0, record.key(), move |_| record);
+    }
+
+    /// Somebody else changes this record after so many commits that write it, just before the next one that does.
+    pub(crate) fn beat_after(
+        &self,
+        commits: usize,
+        key: RecordKey,
+        change: impl FnOnce(Option<Record>) -> Record + Send + 'static,
+    ) {
+        self.rivals.lock().unwrap().push_back(Rival { key, commits, change: Box::new(change) });
     }
 
     /// What the next commit is beaten by.
-    fn rival_of(&self, commit: &Commit) -> Option<Record> {
+    fn rival_of(&self, commit: &Commit) -> Option<Rival> {
         let mut rivals = self.rivals.lock().unwrap();
-        let key = rivals.front()?.key();
-        commit.writes.iter().any(|write| write.record.key() == key).then(|| rivals.pop_front())?
+        let rival = rivals.front_mut().filter(|rival| commit.writes.iter().any(|it| it.record.key() == rival.key))?;
+        if rival.commits > 0 {
+            rival.commits -= 1;
+            return None;
+        }
+        rivals.pop_front()
     }
 }
 
@@ -319,9 +340,10 @@ impl StorePort for FragileStore {
                 return Err(StoreError::Unavailable("ordered by the test".to_owned()));
             }
         }
-        if let Some(record) = self.rival_of(&commit) {
-            let stored = self.inner.load(&[record.key()]).await?.remove(0);
-            let write = Write { record, expected: stored.map(|stored| stored.version) };
+        if let Some(rival) = self.rival_of(&commit) {
+            let stored = self.inner.load(&[rival.key]).await?.remove(0);
+            let expected = stored.as_ref().map(|stored| stored.version);
+            let write = Write { record: (rival.change)(stored.map(|stored| stored.record)), expected };
             self.inner.commit(Commit { writes: vec![write], facts: Vec::new() }).await?;
         }
         self.inner.commit(commit).await

@@ -7,7 +7,7 @@ use dispatch_core::event::Conclusion;
 use dispatch_core::fact::FactBody;
 use dispatch_core::notice::Notice;
 use dispatch_core::pipeline::Shown;
-use dispatch_core::ports::store::{Queue, Record};
+use dispatch_core::ports::store::{Queue, Record, RecordKey};
 use dispatch_core::report::check::of_dispatch;
 use dispatch_core::testing::WorldGitHub;
 use dispatch_core::testing::world::{Comment, FaultKind, PullRequestSpec, Role};
@@ -155,6 +155,28 @@ fn a_check_whose_answer_was_lost_is_looked_for_minutes_later_and_no_second_is_cr
     house.advance(Notice::CREATING_SETTLES);
     house.show();
     assert_eq!(checks(&house), ["dispatch / octo-org/web / cd.yml: in_progress -: started"]);
+}
+
+#[test]
+fn what_changes_while_it_is_shown_is_shown_a_second_later() {
+    let house = House::settled();
+    house.run();
+    for update in [false, true] {
+        let item = house.claim(Queue::Report).remove(0);
+        let Record::Notice(notice) = item.record else { panic!("no notice") };
+        let now = house.now();
+        house.store.beat_after(1, RecordKey::Notice(notice.key()), move |stored| {
+            let Some(Record::Notice(mut notice)) = stored else { panic!("no notice") };
+            notice.change(now);
+            Record::Notice(notice)
+        });
+        let port = WorldGitHub::new(house.world.clone());
+        let shown = house.pipeline.show(&port, *notice, item.version, now).now_or_never().unwrap();
+        assert!(matches!(shown, Ok(Shown::Shown { .. })), "{update}: {shown:?}");
+        assert!(house.claim(Queue::Report).is_empty());
+        house.advance(Duration::from_secs(1));
+    }
+    assert!(matches!(house.show()[..], [Shown::Shown { .. }]));
 }
 
 #[test]

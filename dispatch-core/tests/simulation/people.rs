@@ -13,13 +13,14 @@ use crate::agreements::{Agreement, Agreements, File, History, Spot, WORKFLOWS};
 use crate::observed::Ended;
 use crate::previews::{self, Previews};
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 use crate::sim::{Owner, Sim};
 
 const OWNERS: [&str; 3] = ["alpha", "beta", "gamma"];
 const WORKFLOW: &str = "on:\n  workflow_dispatch:\n    inputs:\n      run: {}\njobs: {}\n";
 
-/// A few organisations that agree about something: the world, and what they agreed on.
-pub(crate) fn settle(random: &mut Random) -> (World, Agreements, Option<Previews>) {
+/// A few organisations that agree about something: the world, and what they agreed on. A sabotage of previews finds some.
+pub(crate) fn settle(random: &mut Random, sabotage: Option<Sabotage>) -> (World, Agreements, Option<Previews>) {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut world = World::new(start);
     let (owners, each) = (1 + random.below(OWNERS.len()), 1 + random.below(3));
@@ -54,7 +55,7 @@ pub(crate) fn settle(random: &mut Random) -> (World, Agreements, Option<Previews
         }
     }
     let histories = files.into_iter().map(|file| History::new(start, file)).collect();
-    let previews = previews::settle(&mut world, random);
+    let previews = previews::settle(&mut world, random, sabotage.is_some_and(Sabotage::needs_previews));
     (world, Agreements { repositories, histories }, previews)
 }
 

@@ -132,9 +132,9 @@ impl Switch {
     }
 }
 
-/// Adds the two repositories to the world, in some runs.
-pub(crate) fn settle(world: &mut World, random: &mut Random) -> Option<Previews> {
-    let there = random.per_mille(150);
+/// Adds the two repositories to the world, in some runs, or where they are needed.
+pub(crate) fn settle(world: &mut World, random: &mut Random, needed: bool) -> Option<Previews> {
+    let there = random.per_mille(150) || needed;
     let mut often = |times| random.per_mille(times);
     let setup = Setup {
         by_command: often(500),

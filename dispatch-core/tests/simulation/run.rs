@@ -36,7 +36,7 @@ pub(crate) struct Outcome {
 
 /// Runs a seed.
 pub(crate) fn run(seed: u64, sabotage: Option<Sabotage>, traced: bool) -> Outcome {
-    let (world, agreements, previews) = people::settle(&mut Random::new(seed ^ 0x5EED));
+    let (world, agreements, previews) = people::settle(&mut Random::new(seed ^ 0x5EED), sabotage);
     let sim = Arc::new(Sim::new(seed, world, sabotage, traced));
     sim.world().enterprise_server = sim.weather.enterprise_server;
     {
@@ -61,6 +61,9 @@ pub(crate) fn run(seed: u64, sabotage: Option<Sabotage>, traced: bool) -> Outcom
     });
     outcome.broken = ended.err();
     outcome.trace = sim.take_trace();
+    // What runs in a process has a hold on the simulation: without an end of both, no memory would be freed.
+    (0..PROCESSES).for_each(|process| sim.set_process(process, None));
+    drop(sim.take_spawned());
     outcome
 }
 

@@ -22,3 +22,10 @@ pub(crate) enum Sabotage {
     /// What shows something at GitHub is never found there again.
     NothingIsFound,
 }
+
+impl Sabotage {
+    /// Whether nothing shows of it where no pull request gets an environment.
+    pub(crate) fn needs_previews(self) -> bool {
+        matches!(self, Self::ActionsAtOnce | Self::UnknownIsClosed | Self::EverybodyMayWrite | Self::EditsAreCommands)
+    }
+}
