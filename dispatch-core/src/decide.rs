@@ -17,10 +17,10 @@
 //! | an installation of the App sent the event | `app_not_installed` | event |
 //! | the source's policy file can be used | `app_not_installed`, `repository_identity_changed`, `source_policy_missing`, `source_policy_invalid` | first lookups |
 //! | an outbound rule names the command | `unknown_command` | source's policy |
-//! | a person gave it, with nothing behind it but a commit | `commenter_not_permitted`, `argument_not_accepted` | event |
+//! | a person gave it | `commenter_not_permitted` | event |
 //! | GitHub says what the person may do, and that the pull request is open | `commenter_not_permitted`, `pull_request_not_open` | lookups for commands |
 //! | an outbound rule names the workflow, or what happened to the pull request | `no_rule_matched` | source's policy |
-//! | one of them fits; else the nearest says why | `source_head_repository_unverifiable`, `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
+//! | one of them fits; else the nearest says why | `source_head_repository_unverifiable`, `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `argument_not_accepted`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
 //! | the App itself did not cause it, or it belongs to a chain | `own_event` | event, first lookups |
 //!
 //! Then every target of every rule that fits, in the order of the file:
