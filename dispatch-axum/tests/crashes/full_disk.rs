@@ -84,7 +84,16 @@ async fn while_the_disk_is_full_webhooks_are_refused_and_then_accepted_again_wit
         last_answer() == Some(503)
     })
     .await;
-    eventually("it says that it is not ready", PATIENCE, async || ready(address).await == 503).await;
+    // It may have found room once more, where SQLite began its log anew: until webhooks have used that up, too.
+    eventually("it says that it is not ready", PATIENCE, async || {
+        let is_ready = ready(address).await == 200;
+        if is_ready {
+            complete_run();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        !is_ready
+    })
+    .await;
     assert_eq!(request(address, "GET", "/health", "").0, 200, "it is alive");
 
     disk.make_room();
