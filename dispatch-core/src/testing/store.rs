@@ -101,10 +101,10 @@ impl StorePort for MemoryStore {
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         let mut inner = self.lock();
         // For each lane: how many items are leased, and the due ones, the earliest first, and of these who came first.
-        let mut lanes: BTreeMap<String, (usize, BTreeSet<(Timestamp, u64, RecordKey)>)> = BTreeMap::new();
+        let mut lanes: BTreeMap<&str, (usize, BTreeSet<(Timestamp, u64, RecordKey)>)> = BTreeMap::new();
         for (key, entry) in &inner.records {
             let Some(work) = entry.work.as_ref().filter(|work| work.queue == claim.queue) else { continue };
-            let (leased, due) = lanes.entry(work.lane.clone()).or_default();
+            let (leased, due) = lanes.entry(&work.lane).or_default();
             // What comes back is due when its lease ends.
             let since = entry.leased_until.unwrap_or(work.due);
             match entry.leased_until {
@@ -185,11 +185,14 @@ impl StorePort for MemoryStore {
 
     async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
         let inner = self.lock();
-        let rows = inner.rows.iter().rev().filter(|((view, partition, sort), _)| {
-            *view == query.view
-                && *partition == query.partition
-                && query.before.as_ref().is_none_or(|before| sort < before)
-        });
+        let view = query.view.to_owned();
+        let first = (view.clone(), query.partition.clone(), String::new());
+        // Without a place to end before, it ends before the partition that comes next, whatever that could be.
+        let end = match query.before {
+            Some(before) => (view, query.partition, before),
+            None => (view, query.partition + "\0", String::new()),
+        };
+        let rows = inner.rows.range(first..end).rev();
         Ok(rows.filter_map(|(_, kept)| kept.row.clone()).take(query.limit).collect())
     }
 
