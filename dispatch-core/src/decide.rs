@@ -98,6 +98,7 @@ pub use self::known::{
 };
 pub use self::plan::{Allowed, Decision, Denied, Plan, Skipped, SourceView, Verdict, Visibility};
 use self::source::Admitted;
+pub(crate) use self::target::first_problem;
 use crate::chain::Chain;
 use crate::event::{Commenter, Event, EventIdentity, EventKind, Head};
 use crate::guardrail::Guardrails;

@@ -159,11 +159,7 @@ impl Explanation {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "{}", self.event)?;
         if let Some(skip) = &self.skipped {
-            writeln!(out, "\nnothing starts: {}\n  {}", skip.reason, skip.message)?;
-            if let Some(line) = &skip.outbound_rule {
-                writeln!(out, "  outbound  {line}")?;
-            }
-            writeln!(out, "  help      {}", skip.reason.help())?;
+            writeln!(out, "\n{skip}")?;
         }
         for decision in &self.decisions {
             writeln!(out, "\n{decision}")?;
@@ -207,10 +203,26 @@ impl fmt::Display for ExplainedEvent {
     }
 }
 
+impl fmt::Display for ExplainedSkip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing starts: {}\n  {}", self.reason, self.message)?;
+        if let Some(line) = &self.outbound_rule {
+            write!(f, "\n  outbound  {line}")?;
+        }
+        write!(f, "\n  help      {}", self.reason.help())
+    }
+}
+
+impl fmt::Display for ExplainedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", quote(&self.start), quote(&self.repository))
+    }
+}
+
 impl fmt::Display for ExplainedDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.allowed { "yes" } else { "no " };
-        write!(f, "{verdict}  {} in {}", quote(&self.target.start), quote(&self.target.repository))?;
+        write!(f, "{verdict}  {}", self.target)?;
         if let Some(reason) = self.reason {
             write!(f, ": {reason}")?;
         }

@@ -11,7 +11,7 @@
 //!    [`quote`] puts other people's text into our sentences.
 //! 2. What happened: [`webhook`] verifies and reads GitHub's bytes into an [`event::Event`].
 //! 3. The decision: [`decide::decide`] over [`guardrail`]s and policies; every denial has a [`reason`]. [`chain`] ends loops,
-//!    [`explain`] tells it.
+//!    [`explain`] tells it, [`policy_test`] holds it against what people expect.
 //! 4. What is asked of GitHub: [`request`], with GitHub's limits enforced by construction.
 //! 5. The work: [`delivery`] and [`dispatch`] are its two state machines, [`pipeline`] moves them one step at a time,
 //!    [`retry`] says when to look again. [`ledger`] knows the calls that are not settled, [`revocation`] what must not start
@@ -35,6 +35,7 @@ pub mod notice;
 pub mod pattern;
 pub mod pipeline;
 pub mod policy;
+pub mod policy_test;
 pub mod ports;
 pub mod projection;
 pub mod proposal;

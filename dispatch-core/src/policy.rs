@@ -5,11 +5,11 @@
 //! file at once.
 
 mod accept;
-mod check;
+pub(crate) mod check;
 mod environment;
-mod finding;
-mod gate;
-mod raw;
+pub(crate) mod finding;
+pub(crate) mod gate;
+pub(crate) mod raw;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 mod access;
 mod check_run;
-mod command;
+pub(crate) mod command;
 mod payload;
 mod pull_request;
 mod push;

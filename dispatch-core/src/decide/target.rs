@@ -299,7 +299,7 @@ fn usable_policy<'a>(place: &Place, answer: &'a PolicyAnswer) -> Result<(Identit
 }
 
 /// The first error of a file, as part of a sentence.
-pub(super) fn first_problem(diagnostics: &Diagnostics) -> String {
+pub(crate) fn first_problem(diagnostics: &Diagnostics) -> String {
     match diagnostics.problems.iter().find(|problem| problem.severity == Severity::Error) {
         Some(problem) => format!("line {}: {}", problem.span.line, problem.message),
         None => "the file has errors".to_owned(),

@@ -17,11 +17,15 @@ use crate::diagnostic::{Diagnostic, Span, nearest, quoted};
 use crate::name::{NameError, Owner, Repository, WorkflowFile};
 use crate::pattern::{Pattern, PatternError, PatternSet};
 
+/// A policy file, for what is said about it.
+const POLICY: gate::Kind =
+    gate::Kind { noun: "a policy", levels: 8, split: "split the rules over several repositories" };
+
 pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
     let mut findings = Findings::default();
-    let policy = gate::read(bytes, &mut findings).map(|document| {
-        let written = raw::read(&document);
-        let mut checker = Checker { document: &document, owner, environments: false, findings: &mut findings };
+    let policy = gate::read(bytes, POLICY, &mut findings).map(|document| {
+        let written = raw::read::<raw::File>(&document);
+        let mut checker = Checker::new(&document, Some(owner), &mut findings);
         written.map_or_else(Policy::default, |written| checker.file(&written))
     });
     let policy = policy.filter(|_| !findings.is_invalid());
@@ -29,13 +33,20 @@ pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
 }
 
 /// Checks one file. A method that gives None has reported why.
-struct Checker<'c> {
+pub(crate) struct Checker<'c> {
     document: &'c Document<'c>,
-    /// The owner that a bare repository name means.
-    owner: &'c Owner,
+    /// The owner that a bare repository name means; None: there must be none.
+    owner: Option<&'c Owner>,
     /// Whether the file describes environments.
     environments: bool,
-    findings: &'c mut Findings,
+    pub(crate) findings: &'c mut Findings,
+}
+
+impl<'c> Checker<'c> {
+    /// `owner`: the owner that a bare repository name means; None where every name must be whole.
+    pub(crate) fn new(document: &'c Document<'c>, owner: Option<&'c Owner>, findings: &'c mut Findings) -> Self {
+        Self { document, owner, environments: false, findings }
+    }
 }
 
 impl Checker<'_> {
@@ -104,7 +115,7 @@ impl Checker<'_> {
     // What is common to all values.
 
     /// What was written at a place, if it is what belongs there.
-    fn written<'f, T: Written>(&mut self, at: &'f At<T>) -> Option<&'f T> {
+    pub(crate) fn written<'f, T: Written>(&mut self, at: &'f At<T>) -> Option<&'f T> {
         for unknown in &at.unknown {
             self.unknown_key(*unknown, raw::keys::<T>());
         }
@@ -142,7 +153,12 @@ impl Checker<'_> {
     }
 
     /// The value behind a key that must be there.
-    fn required<'f, R, T>(&mut self, parent: &At<R>, value: Option<&'f At<T>>, key: &'static str) -> Option<&'f At<T>> {
+    pub(crate) fn required<'f, R, T>(
+        &mut self,
+        parent: &At<R>,
+        value: Option<&'f At<T>>,
+        key: &'static str,
+    ) -> Option<&'f At<T>> {
         if value.is_none() {
             let message = format!("the key `{key}` is missing");
             let problem = self.problem("missing_key", parent.node, message, format!("has no `{key}`"));
@@ -152,7 +168,7 @@ impl Checker<'_> {
     }
 
     /// Of keys that exclude one another, the one that is there.
-    fn only_key(
+    pub(crate) fn only_key(
         &mut self,
         parent: NodeId,
         what: &str,
@@ -172,13 +188,13 @@ impl Checker<'_> {
             let message = format!("{what} has one of the keys {names}, and this one has `{name}` and `{other}`");
             let problem = Diagnostic::error("conflicting_keys", self.key_span(second), message, "one too many");
             let problem = problem.related(self.key_span(value), "the other one");
-            self.findings.invalid(problem.help("keep one of them; write a rule or a target of its own for the other"));
+            self.findings.invalid(problem.help("keep one of them, and write the other one as an entry of its own"));
         }
         only
     }
 
     /// Reports keys that go with another key than the one that is there.
-    fn misplaced(&mut self, values: &[Option<NodeId>], with: &str, there: &str) {
+    pub(crate) fn misplaced(&mut self, values: &[Option<NodeId>], with: &str, there: &str) {
         for value in values.iter().flatten() {
             let Some(key) = self.node(*value).and_then(|node| node.key.as_ref()) else { continue };
             let help = match (key.text.as_str(), there) {
@@ -191,11 +207,16 @@ impl Checker<'_> {
                 ("ref" | "accept_refs", _) => "remove it: an event always runs what the default branch says",
                 _ => "remove it",
             };
-            let name = quoted(&key.text);
-            let message = format!("{name} goes with {with}, and not with `{there}`");
-            let problem = Diagnostic::error("misplaced_key", key.span, message, format!("goes with {with}"));
-            self.findings.invalid(problem.help(help));
+            self.misplaced_key(*value, with, there, help);
         }
+    }
+
+    /// Reports a key that goes with another key than the one that is there. `value` is what stands behind it.
+    pub(crate) fn misplaced_key(&mut self, value: NodeId, with: &str, there: &str, help: &str) {
+        let Some(key) = self.node(value).and_then(|node| node.key.as_ref()) else { return };
+        let message = format!("{} goes with {with}, and not with `{there}`", quoted(&key.text));
+        let problem = Diagnostic::error("misplaced_key", key.span, message, format!("goes with {with}"));
+        self.findings.invalid(problem.help(help));
     }
 
     fn unknown_key(&mut self, value: NodeId, known: &'static [&'static str]) {
@@ -208,7 +229,7 @@ impl Checker<'_> {
         self.findings.invalid(Diagnostic::error("unknown_key", key.span, message, "unknown key").help(help));
     }
 
-    fn text<'f>(&mut self, at: &'f At<Text>) -> Option<&'f str> {
+    pub(crate) fn text<'f>(&mut self, at: &'f At<Text>) -> Option<&'f str> {
         self.written(at).map(|text| text.0.as_str())
     }
 
@@ -268,42 +289,45 @@ impl Checker<'_> {
         text.parse().map_err(|error: PatternError| self.refuse("invalid_pattern", node, error.to_string())).ok()
     }
 
-    fn flag(&mut self, at: Option<&At<Flag>>) -> Option<bool> {
+    pub(crate) fn flag(&mut self, at: Option<&At<Flag>>) -> Option<bool> {
         self.written(at?).map(|flag| flag.0)
     }
 
-    fn workflow(&mut self, at: &At<Text>) -> Option<WorkflowFile> {
+    pub(crate) fn workflow(&mut self, at: &At<Text>) -> Option<WorkflowFile> {
         let text = self.text(at)?;
         let workflow = WorkflowFile::from_policy(text);
         let help = "write the file's name, such as `ci.yml`, or `.github/workflows/ci.yml`";
         workflow.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
     }
 
-    fn repository(&mut self, at: &At<Text>) -> Option<Repository> {
+    pub(crate) fn repository(&mut self, at: &At<Text>) -> Option<Repository> {
         let text = self.text(at)?;
-        let repository = if text.contains('/') { text.parse() } else { Repository::of(self.owner, text) };
-        let help = "write `owner/name`, or a bare name for a repository of the owner of this file";
+        let (repository, help) = match self.owner {
+            Some(owner) if !text.contains('/') => (Repository::of(owner, text), OWN_NAME),
+            Some(_) => (text.parse(), OWN_NAME),
+            None => (text.parse(), "write `owner/name`"),
+        };
         repository.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
     }
 
     /// Any other name.
-    fn name<N: FromStr<Err = NameError>>(&mut self, at: &At<Text>, help: &str) -> Option<N> {
+    pub(crate) fn name<N: FromStr<Err = NameError>>(&mut self, at: &At<Text>, help: &str) -> Option<N> {
         let name = self.text(at)?.parse();
         name.map_err(|error| self.invalid_name(at.node, &error, help)).ok()
     }
 
-    fn invalid_name(&mut self, node: NodeId, error: &NameError, help: &str) {
+    pub(crate) fn invalid_name(&mut self, node: NodeId, error: &NameError, help: &str) {
         let message = format!("{} is not {}", quoted(&error.text), error.expected);
         let problem = self.problem("invalid_name", node, message, format!("not {}", error.expected));
         self.findings.invalid(problem.help(help));
     }
 
-    fn refuse(&mut self, code: &'static str, node: NodeId, message: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, code: &'static str, node: NodeId, message: impl Into<String>) {
         let problem = self.problem(code, node, message, "here");
         self.findings.invalid(problem);
     }
 
-    fn problem(
+    pub(crate) fn problem(
         &self,
         code: &'static str,
         node: NodeId,
@@ -313,12 +337,12 @@ impl Checker<'_> {
         Diagnostic::error(code, self.span(node), message, label)
     }
 
-    fn node(&self, id: NodeId) -> Option<&Node> {
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Node> {
         self.document.node(id)
     }
 
     /// Where the key of a node is; else the node.
-    fn key_span(&self, id: NodeId) -> Span {
+    pub(crate) fn key_span(&self, id: NodeId) -> Span {
         let key = self.node(id).and_then(|node| node.key.as_ref());
         key.map_or_else(|| self.span(id), |key| key.span)
     }
@@ -328,7 +352,7 @@ impl Checker<'_> {
     }
 
     /// Where a node is. Where nothing is written, its key.
-    fn span(&self, id: NodeId) -> Span {
+    pub(crate) fn span(&self, id: NodeId) -> Span {
         let Some(node) = self.node(id) else { return Span::default() };
         match (&node.content, &node.key) {
             (Content::Nothing, Some(key)) => key.span,
@@ -337,8 +361,11 @@ impl Checker<'_> {
     }
 }
 
+/// How to name a repository in a file that has an owner.
+const OWN_NAME: &str = "write `owner/name`, or a bare name for a repository of the owner of this file";
+
 /// Words in backticks, separated by commas.
-fn words<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+pub(crate) fn words<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 

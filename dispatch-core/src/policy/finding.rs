@@ -7,7 +7,7 @@ const MAX_TOLD: usize = 100;
 
 /// The problems so far, and whether the file still means something.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     problems: Vec<Diagnostic>,
     /// The place of the first problem that is not told.
     untold: Option<Span>,
@@ -16,13 +16,13 @@ pub(super) struct Findings {
 
 impl Findings {
     /// A problem that makes the whole file mean nothing.
-    pub(super) fn invalid(&mut self, problem: Diagnostic) {
+    pub(crate) fn invalid(&mut self, problem: Diagnostic) {
         self.invalid = true;
         self.note(problem);
     }
 
     /// A problem with which the file still means something: a warning, or an error that denies one target only.
-    pub(super) fn note(&mut self, problem: Diagnostic) {
+    pub(crate) fn note(&mut self, problem: Diagnostic) {
         if self.problems.len() < MAX_TOLD {
             self.problems.push(problem);
         } else {
@@ -31,16 +31,16 @@ impl Findings {
     }
 
     /// Whether no more are told: from here on, finding the exact place of a problem is work for nothing.
-    pub(super) fn are_enough(&self) -> bool {
+    pub(crate) fn are_enough(&self) -> bool {
         self.problems.len() >= MAX_TOLD
     }
 
     /// Whether the file means nothing.
-    pub(super) fn is_invalid(&self) -> bool {
+    pub(crate) fn is_invalid(&self) -> bool {
         self.invalid
     }
 
-    pub(super) fn into_diagnostics(mut self, file: &str) -> Diagnostics {
+    pub(crate) fn into_diagnostics(mut self, file: &str) -> Diagnostics {
         if let Some(span) = self.untold {
             let message = format!("the file has more than {MAX_TOLD} problems");
             let problem = Diagnostic::error("too_many_problems", span, message, "and from here on");

@@ -11,42 +11,53 @@ use super::MAX_BYTES;
 use super::finding::Findings;
 use crate::diagnostic::{Diagnostic, Span, quoted};
 
-/// How deep lists and mappings may nest. A policy needs 8.
-pub(super) const MAX_DEPTH: usize = 16;
+/// How deep lists and mappings may nest. A policy needs 8, and nothing needs more.
+pub(crate) const MAX_DEPTH: usize = 16;
 /// How many nodes a file may have. 256 KiB of sensible rules have fewer.
-pub(super) const MAX_NODES: usize = 50_000;
+pub(crate) const MAX_NODES: usize = 50_000;
+
+/// What kind of file is read, for what is said about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// As a noun phrase.
+    pub(crate) noun: &'static str,
+    /// How many levels of lists and mappings it needs.
+    pub(crate) levels: usize,
+    /// What to do where it is too large.
+    pub(crate) split: &'static str,
+}
 
 /// A file that passed.
 #[derive(Debug)]
-pub(super) struct Document<'t> {
+pub(crate) struct Document<'t> {
     /// The file's text.
-    pub(super) text: &'t str,
+    pub(crate) text: &'t str,
     nodes: Vec<Node>,
     root: Option<NodeId>,
 }
 
 /// The position of a node in its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NodeId(pub(super) u32);
+pub(crate) struct NodeId(pub(crate) u32);
 
 /// A node, and where it is.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) span: Span,
+pub(crate) struct Node {
+    pub(crate) span: Span,
     /// The key that it stands behind.
-    pub(super) key: Option<Key>,
-    pub(super) content: Content,
+    pub(crate) key: Option<Key>,
+    pub(crate) content: Content,
 }
 
 /// A key of a mapping.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub(super) text: String,
-    pub(super) span: Span,
+pub(crate) struct Key {
+    pub(crate) text: String,
+    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Nothing: a plain `null`, `~` or no text at all.
     Nothing,
     /// Text as written, whatever it looks like. `plain`: without quotes.
@@ -61,25 +72,25 @@ pub(super) enum Content {
 
 impl Document<'_> {
     /// The only node that is in no other; None for a file without content.
-    pub(super) fn root(&self) -> Option<NodeId> {
+    pub(crate) fn root(&self) -> Option<NodeId> {
         self.root
     }
 
-    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.0 as usize)
     }
 }
 
 /// Reads a file. None if there is nothing to go on with; every problem is in `findings`.
-pub(super) fn read<'t>(bytes: &'t [u8], findings: &mut Findings) -> Option<Document<'t>> {
-    let text = match decode(bytes) {
+pub(crate) fn read<'t>(bytes: &'t [u8], kind: Kind, findings: &mut Findings) -> Option<Document<'t>> {
+    let text = match decode(bytes, kind) {
         Ok(text) => text,
         Err(problem) => {
             findings.invalid(*problem);
             return None;
         }
     };
-    let mut builder = Builder::new(text, findings);
+    let mut builder = Builder::new(text, kind, findings);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let step = match event {
@@ -92,13 +103,13 @@ pub(super) fn read<'t>(bytes: &'t [u8], findings: &mut Findings) -> Option<Docum
 }
 
 /// Checks size, encoding and characters.
-fn decode(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
+fn decode(bytes: &[u8], kind: Kind) -> Result<&str, Box<Diagnostic>> {
     let refuse = |code, span, message: String, label: &str, help: &str| {
         Err(Box::new(Diagnostic::error(code, span, message, label).help(help)))
     };
     if bytes.len() > MAX_BYTES {
         let message = format!("the file has {} bytes, and at most {MAX_BYTES} are read", bytes.len());
-        return refuse("file_too_large", Span::TOP, message, "this file", "split the rules over several repositories");
+        return refuse("file_too_large", Span::TOP, message, "this file", kind.split);
     }
     let text = match str::from_utf8(bytes) {
         Ok(text) => text,
@@ -165,6 +176,7 @@ struct Keys {
 
 struct Builder<'t, 'f> {
     text: &'t str,
+    kind: Kind,
     /// The byte of every character; None where a character is a byte.
     bytes: Option<Vec<usize>>,
     nodes: Vec<Node>,
@@ -175,9 +187,9 @@ struct Builder<'t, 'f> {
 }
 
 impl<'t, 'f> Builder<'t, 'f> {
-    fn new(text: &'t str, findings: &'f mut Findings) -> Self {
+    fn new(text: &'t str, kind: Kind, findings: &'f mut Findings) -> Self {
         let bytes = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
-        Self { text, bytes, nodes: Vec::new(), open: Vec::new(), root: None, documents: 0, findings }
+        Self { text, kind, bytes, nodes: Vec::new(), open: Vec::new(), root: None, documents: 0, findings }
     }
 
     /// Takes one event. None: the file is refused, and nothing more is read of it.
@@ -192,8 +204,8 @@ impl<'t, 'f> Builder<'t, 'f> {
                 }
             }
             Event::Alias(_) => {
-                let help = "write it out: a policy says everything where it counts";
-                return self.refuse("yaml_alias", span, "aliases are not allowed", "an alias", help);
+                let help = format!("write it out: {} says everything where it counts", self.kind.noun);
+                return self.refuse("yaml_alias", span, "aliases are not allowed", "an alias", &help);
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.plain_yaml(anchor, tag.is_some(), span)?;
@@ -216,8 +228,8 @@ impl<'t, 'f> Builder<'t, 'f> {
     /// Refuses what would make a node more than it looks like.
     fn plain_yaml(&mut self, anchor: usize, tagged: bool, span: Span) -> Option<()> {
         if anchor != 0 {
-            let help = "remove the `&name`: a policy says everything where it counts";
-            return self.refuse("yaml_anchor", span, "anchors are not allowed", "has an anchor", help);
+            let help = format!("remove the `&name`: {} says everything where it counts", self.kind.noun);
+            return self.refuse("yaml_anchor", span, "anchors are not allowed", "has an anchor", &help);
         }
         if tagged {
             return self.refuse("yaml_tag", span, "tags are not allowed", "has a tag", "remove the `!...`");
@@ -258,7 +270,8 @@ impl<'t, 'f> Builder<'t, 'f> {
         }
         if self.open.len() >= MAX_DEPTH {
             let message = format!("the file nests deeper than {MAX_DEPTH} levels");
-            return self.refuse("yaml_too_deep", span, message, "one level too many", "a policy needs 8 levels");
+            let help = format!("{} needs {} levels", self.kind.noun, self.kind.levels);
+            return self.refuse("yaml_too_deep", span, message, "one level too many", &help);
         }
         let keys = matches!(content, Content::Mapping(_)).then(Keys::default);
         let id = self.add(content, span)?;
@@ -283,7 +296,7 @@ impl<'t, 'f> Builder<'t, 'f> {
     fn add(&mut self, content: Content, span: Span) -> Option<NodeId> {
         if self.nodes.len() >= MAX_NODES {
             let message = format!("the file has more than {MAX_NODES} values");
-            self.refuse("yaml_too_many_nodes", span, message, "one too many", "split the rules over repositories")?;
+            self.refuse("yaml_too_many_nodes", span, message, "one too many", self.kind.split)?;
         }
         let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
         let key = match self.open.last_mut() {

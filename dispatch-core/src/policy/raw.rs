@@ -7,7 +7,7 @@ mod at;
 
 use serde::Deserialize;
 
-pub(super) use self::at::{At, Flag, List, Map, NamesOrMap, Number, Text, TextOrList, Written, keys};
+pub(crate) use self::at::{At, Flag, List, Map, NamesOrMap, Number, Text, TextOrList, Written, keys};
 use super::gate::Document;
 
 /// Declares the structs of the file: each key is optional here, and what must be there is checked later, so that what is
@@ -26,6 +26,7 @@ macro_rules! written {
         )*
     };
 }
+pub(crate) use written;
 
 written! {
     /// `dispatching.yml`
@@ -123,7 +124,7 @@ written! {
     }
 }
 
-/// Reads the file as it is written. None only for a document without content.
-pub(super) fn read(document: &Document<'_>) -> Option<At<File>> {
+/// Reads a file as it is written. None only for a document without content.
+pub(crate) fn read<F: Written>(document: &Document<'_>) -> Option<At<F>> {
     serde_yaml::from_value(at::value(document, document.root()?)).ok()
 }

@@ -97,7 +97,7 @@ impl<'a> Payload<'a> for IssueCommentPayload<'a> {
 ///
 /// The line ends at the first LF. One CR at its end, and then blanks and tabs, do not belong to it. Nothing is folded:
 /// what looks like `/` or like nothing at all is another character.
-fn command(body: &str) -> Option<(CommandName, CommandArgument)> {
+pub(crate) fn command(body: &str) -> Option<(CommandName, CommandArgument)> {
     let line = body.split('\n').next()?;
     let line = line.strip_suffix('\r').unwrap_or(line).trim_end_matches([' ', '\t']);
     let (name, argument) = line.split_once(' ').unwrap_or((line, ""));

@@ -310,7 +310,7 @@ outbound:
     9 |         workflow: preview.yml
       |         -------- the other one
       |
-      = help: keep one of them; write a rule or a target of its own for the other
+      = help: keep one of them, and write the other one as an entry of its own
 
     error[unknown_variable]: there is no variable `pr.title`
       --> dispatching.yml:11:23

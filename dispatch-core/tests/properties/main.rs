@@ -5,12 +5,14 @@
 //! | no dispatch without both consents | a naive oracle, written apart from the decision, says the same for every target |
 //! | every denial explains itself | code, sentence, file and line of the source's side; what is hidden reads alike |
 //! | no loops | wherever policies lead, every chain ends, is nowhere twice, and spends at most its root's budget |
+//! | a test of policies is about the decision itself | written from what was decided it passes, and with a start left out it fails |
 //! | GitHub's limits are known before the call | a request that exists is within them, and nothing of it was cut |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
 mod chains;
 mod oracle;
+mod policy_tests;
 mod worlds;
 
 use std::cell::Cell;

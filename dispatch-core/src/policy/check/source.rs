@@ -108,7 +108,7 @@ impl Checker<'_> {
         Some(InboundFrom { repository: repository?, repository_id, source: source? })
     }
 
-    pub(super) fn repository_id(&mut self, at: Option<&At<Number>>) -> Option<RepositoryId> {
+    pub(crate) fn repository_id(&mut self, at: Option<&At<Number>>) -> Option<RepositoryId> {
         self.written(at?).map(|number| RepositoryId(number.0))
     }
 
@@ -177,7 +177,7 @@ impl Checker<'_> {
         })
     }
 
-    fn pull_request_action(&mut self, at: &At<Text>) -> Option<PullRequestAction> {
+    pub(crate) fn pull_request_action(&mut self, at: &At<Text>) -> Option<PullRequestAction> {
         let word = self.text(at)?;
         let action = PullRequestAction::from_word(word);
         if action.is_none() {
@@ -193,7 +193,7 @@ impl Checker<'_> {
         action
     }
 
-    fn command(&mut self, at: &At<Text>) -> Option<CommandName> {
+    pub(crate) fn command(&mut self, at: &At<Text>) -> Option<CommandName> {
         let help = match self.text(at)? {
             text if text.starts_with('/') => "write it as people will: one word, such as `/test-deploy`".to_owned(),
             text => match format!("/{text}") {
@@ -238,7 +238,7 @@ impl Checker<'_> {
         Some(permission)
     }
 
-    fn conclusion(&mut self, at: &At<Text>) -> Option<Conclusion> {
+    pub(crate) fn conclusion(&mut self, at: &At<Text>) -> Option<Conclusion> {
         let word = self.text(at)?;
         let conclusion = Conclusion::from_word(word);
         if conclusion.is_none() {
@@ -253,7 +253,7 @@ impl Checker<'_> {
         conclusion
     }
 
-    fn event(&mut self, at: &At<Text>) -> Option<String> {
+    pub(crate) fn event(&mut self, at: &At<Text>) -> Option<String> {
         let word = self.text(at)?;
         if !(1..=100).contains(&word.len()) || !word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
             let message = format!("{} is not the name of an event", quoted(word));

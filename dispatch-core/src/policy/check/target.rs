@@ -85,7 +85,12 @@ impl Checker<'_> {
     }
 
     /// What is started: a workflow or an event.
-    fn start(&mut self, target: NodeId, workflow: Option<&At<Text>>, event: Option<&At<Text>>) -> Option<Start> {
+    pub(crate) fn start(
+        &mut self,
+        target: NodeId,
+        workflow: Option<&At<Text>>,
+        event: Option<&At<Text>>,
+    ) -> Option<Start> {
         let file = workflow.and_then(|workflow| self.workflow(workflow));
         let event_type = event.and_then(|event| {
             let help = "write what the receiving workflow has in `on: repository_dispatch: types:`";

@@ -11,45 +11,45 @@ use serde_yaml::Value;
 use super::super::gate::{Content, Document, NodeId};
 
 /// Text. A number or a boolean written plainly is taken as the text that it is.
-pub(in super::super) struct Text(pub(in super::super) String);
+pub(crate) struct Text(pub(crate) String);
 
 /// `true` or `false`, without quotes.
 #[derive(Deserialize)]
-pub(in super::super) struct Flag(pub(in super::super) bool);
+pub(crate) struct Flag(pub(crate) bool);
 
 /// A whole number, without quotes.
 #[derive(Deserialize)]
-pub(in super::super) struct Number(pub(in super::super) u64);
+pub(crate) struct Number(pub(crate) u64);
 
 /// A list.
-pub(in super::super) type List<T> = Vec<At<T>>;
+pub(crate) type List<T> = Vec<At<T>>;
 
 /// A mapping whose keys are names of the file's own.
-pub(in super::super) type Map<T> = BTreeMap<String, At<T>>;
+pub(crate) type Map<T> = BTreeMap<String, At<T>>;
 
 /// Text, or a list of texts.
-pub(in super::super) enum TextOrList {
+pub(crate) enum TextOrList {
     Text(Text),
     List(List<Text>),
 }
 
 /// A list of names, or a mapping from names to what is said of them.
-pub(in super::super) enum NamesOrMap<T> {
+pub(crate) enum NamesOrMap<T> {
     Names(List<Text>),
     Map(Map<T>),
 }
 
 /// A value, and where it was written.
-pub(in super::super) struct At<T> {
-    pub(in super::super) node: NodeId,
+pub(crate) struct At<T> {
+    pub(crate) node: NodeId,
     /// None: something else stands there than what belongs there.
-    pub(in super::super) written: Option<T>,
+    pub(crate) written: Option<T>,
     /// The values behind keys that a mapping of this kind does not have.
-    pub(in super::super) unknown: Vec<NodeId>,
+    pub(crate) unknown: Vec<NodeId>,
 }
 
 /// What can stand in a file.
-pub(in super::super) trait Written: DeserializeOwned {
+pub(crate) trait Written: DeserializeOwned {
     /// The kind, as a noun phrase.
     const KIND: &'static str = "a mapping";
 }
@@ -176,7 +176,7 @@ impl<'de> Deserialize<'de> for Text {
 
 /// The keys of a struct as serde knows them, so that what is reported and what is decoded cannot differ. None for what is
 /// no struct.
-pub(in super::super) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Keys<'k>(&'k mut &'static [&'static str]);
 
     impl<'de> Deserializer<'de> for Keys<'_> {
