@@ -13,6 +13,7 @@ mod recover;
 mod serve;
 mod server;
 mod settings;
+mod test_policies;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Explain(explain::Args),
     /// Show every problem of policy files, with its place and how to mend it.
     Lint(lint::Args),
+    /// Run tests of policies: when this happens, exactly that starts.
+    Test(test_policies::Args),
 }
 
 /// Runs the command that was asked for.
@@ -69,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Backup(args) => backup::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Test(args) => test_policies::run(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -124,6 +124,21 @@ pub(crate) fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, Failure> 
     Ok(found)
 }
 
+/// A folder below another one, by the names on the way. Symbolic links on the way are refused.
+///
+/// # Errors
+/// One of them is no folder, or a symbolic link to one.
+pub(crate) fn folder_below(folder: &Path, names: &[String]) -> Result<PathBuf, Failure> {
+    let mut below = folder.to_path_buf();
+    for name in names {
+        below.push(name);
+        if !is_folder(&below)? {
+            return Err(unreadable(&below, &"it is not a folder"));
+        }
+    }
+    Ok(below)
+}
+
 /// A path for a message: one line, whatever its name is made of.
 pub(crate) fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()

@@ -11,6 +11,7 @@ mod parked;
 mod program;
 mod recover;
 mod serve;
+mod test_policies;
 
 use std::fs;
 use std::path::Path;
