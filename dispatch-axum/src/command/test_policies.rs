@@ -116,7 +116,10 @@ impl Suite {
             Ok(tests) => tests,
             Err(diagnostics) => {
                 self.wrong = Some((diagnostics, String::from_utf8_lossy(&bytes).into_owned()));
-                return Err(Failure::input(format_args!("`{}` is not a file of tests", self.file)));
+                return Err(Failure::input(format_args!(
+                    "`{}` has errors, so that none of its tests was run",
+                    self.file
+                )));
             }
         };
         let tree = match policies {

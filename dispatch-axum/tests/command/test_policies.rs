@@ -222,7 +222,7 @@ fn a_ci_system_reads_junit() {
       </testsuite>
       <testsuite name="wrong.test.yml" tests="1" failures="0" errors="1">
         <testcase name="the file is read" classname="wrong.test.yml" file="wrong.test.yml">
-          <error message="`wrong.test.yml` is not a file of tests">error[wrong_type]: expected a list, got the text `7`
+          <error message="`wrong.test.yml` has errors, so that none of its tests was run">error[wrong_type]: expected a list, got the text `7`
      --&gt; wrong.test.yml:1:8
       |
     1 | tests: 7
