@@ -6,10 +6,12 @@ mod demo;
 mod emulate;
 mod environments;
 mod explain;
+mod graph;
 mod lint;
 mod parked;
 mod policy_tree;
 mod recover;
+mod repository_tree;
 mod serve;
 mod server;
 mod settings;
@@ -53,10 +55,12 @@ enum Command {
     Backup(backup::Args),
     /// Explain the decision about one event, offline and without credentials.
     Explain(explain::Args),
-    /// Show every problem of policy files, with its place and how to mend it.
+    /// Show every problem of policy files, and between the repositories of a folder, with its place and how to mend it.
     Lint(lint::Args),
     /// Run tests of policies: when this happens, exactly that starts.
     Test(test_policies::Args),
+    /// Draw which repository of a folder may start what in which other one.
+    Graph(graph::Args),
 }
 
 /// Runs the command that was asked for.
@@ -73,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test_policies::run(&args),
+        Command::Graph(args) => graph::run(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -1,11 +1,16 @@
 //! What is wrong in a file, where, and how to mend it.
 
+mod commands;
+mod sarif;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
+pub use self::commands::workflow_commands;
+pub use self::sarif::sarif;
 use crate::quote::{hidden, quote};
 
 /// A place in a file. Line and column are 1-based; the column counts characters.
@@ -24,6 +29,23 @@ pub struct Span {
 impl Span {
     /// Where a file starts.
     pub(crate) const TOP: Self = Self { start: 0, end: 0, line: 1, column: 1 };
+
+    /// A line of a text, from its first character that is no space. Where the text has no such line, nothing of it.
+    pub(crate) fn of_line(text: &str, line: u32) -> Self {
+        let mut start = 0;
+        let mut rest = text;
+        for _ in 1..line {
+            let Some(end) = rest.find(['\n', '\r']) else { break };
+            let ending = if rest.get(end..).is_some_and(|ending| ending.starts_with("\r\n")) { 2 } else { 1 };
+            start += end + ending;
+            rest = rest.get(end + ending..).unwrap_or_default();
+        }
+        let content = rest.split(['\n', '\r']).next().unwrap_or_default();
+        let indent = content.len() - content.trim_start().len();
+        let column = content.get(..indent).map_or(0, |indent| indent.chars().count()) + 1;
+        let end = start + content.trim_end().len().max(indent);
+        Self { start: start + indent, end, line, column: u32::try_from(column).unwrap_or(u32::MAX) }
+    }
 
     /// The place of some bytes of `text`, which stands at this place. The bytes may be past its end.
     pub(crate) fn inside(self, text: &str, bytes: Range<usize>) -> Self {
@@ -65,6 +87,22 @@ pub struct Diagnostic {
     /// Another place that has to do with it, such as the first one of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub related: Option<Related>,
+    /// A place in another file that has to do with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// A place in another file that has to do with a problem. Line and column are 1-based.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// The file's name, to be shown.
+    pub file: String,
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+    /// What to say of the place.
+    pub label: String,
 }
 
 /// Another place that has to do with a problem.
@@ -81,7 +119,7 @@ impl Diagnostic {
     #[must_use]
     pub fn error(code: &'static str, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
         let (message, label) = (message.into(), label.into());
-        Self { code, severity: Severity::Error, message, span, label, help: None, related: None }
+        Self { code, severity: Severity::Error, message, span, label, help: None, related: None, elsewhere: None }
     }
 
     /// A warning.
@@ -153,6 +191,10 @@ impl Diagnostics {
             if let Some(related) = &problem.related {
                 let excerpt = Excerpt::of(source, related.span);
                 group = group.element(excerpt.snippet(&file, &related.label, AnnotationKind::Context));
+            }
+            if let Some(Elsewhere { file, line, column, label }) = &problem.elsewhere {
+                let note = format!("{}: {}:{line}:{column}", visible(label), visible(file));
+                group = group.element(Level::NOTE.message(note));
             }
             if let Some(help) = &problem.help {
                 group = group.element(Level::HELP.message(visible(help)));
@@ -290,6 +332,30 @@ mod tests {
           |
           = help: keep one of them
         ");
+    }
+
+    #[test]
+    fn a_place_in_another_file_is_named() {
+        let other = Elsewhere { file: "b\u{7}.yml".to_owned(), line: 3, column: 5, label: "accepted here".to_owned() };
+        let problem = Diagnostic { elsewhere: Some(other), ..Diagnostic::warning("x", at("a: 1", "a"), "m", "here") };
+        insta::assert_snapshot!(render("a: 1", problem.help("mend it")), @r"
+        warning[x]: m
+         --> dispatching.yml:1:1
+          |
+        1 | a: 1
+          | ^ here
+          |
+          = note: accepted here: b\u{7}.yml:3:5
+          = help: mend it
+        ");
+    }
+
+    #[test]
+    fn a_line_is_marked_from_its_first_to_its_last_character() {
+        let text = "a\n  b c \r\n\rd";
+        for (line, start, end, column) in [(1, 0, 1, 1), (2, 4, 7, 3), (3, 10, 10, 1), (4, 11, 12, 1), (9, 11, 12, 1)] {
+            assert_eq!(Span::of_line(text, line), Span { start, end, line, column }, "{line}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //!    [`quote`] puts other people's text into our sentences.
 //! 2. What happened: [`webhook`] verifies and reads GitHub's bytes into an [`event::Event`].
 //! 3. The decision: [`decide::decide`] over [`guardrail`]s and policies; every denial has a [`reason`]. [`chain`] ends loops,
-//!    [`explain`] tells it, [`policy_test`] holds it against what people expect.
+//!    [`explain`] tells it, [`policy_test`] holds it against what people expect. [`organisation`] asks it about all repositories
+//!    at once, and [`graph`] draws who may start whom.
 //! 4. What is asked of GitHub: [`request`], with GitHub's limits enforced by construction.
 //! 5. The work: [`delivery`] and [`dispatch`] are its two state machines, [`pipeline`] moves them one step at a time,
 //!    [`retry`] says when to look again. [`ledger`] knows the calls that are not settled, [`revocation`] what must not start
@@ -28,10 +29,12 @@ pub mod environment;
 pub mod event;
 pub mod explain;
 pub mod fact;
+pub mod graph;
 pub mod guardrail;
 pub mod ledger;
 pub mod name;
 pub mod notice;
+pub mod organisation;
 pub mod pattern;
 pub mod pipeline;
 pub mod policy;
@@ -47,6 +50,7 @@ pub mod report;
 pub mod request;
 pub mod retry;
 pub mod revocation;
+mod stand_in;
 pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 
 pub use self::record::ProposalRecord;
 
-use self::case::{Answered, Case, StandIn};
 use crate::chain::Place;
 use crate::decide::{Decision, EdgeKey, Identity, Known, Lookup, PolicyAnswer, PolicyFile, SourceView, decide_with};
 use crate::diagnostic::{Diagnostics, Severity, visible};
@@ -28,6 +27,7 @@ use crate::policy::{Checked, InboundRule, OutboundRule, Policy, PolicyPath, Rule
 use crate::ports::github::RepositoryRef;
 use crate::ports::pull_requests::FileAt;
 use crate::reason::Reason;
+use crate::stand_in::{Answered, Case, StandIn};
 
 /// The name of the check.
 pub(crate) const CHECK_NAME: &str = "dispatch / policy";

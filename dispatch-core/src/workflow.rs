@@ -3,7 +3,11 @@
 //! The text is anybody's who may write to a repository, so it is read as events, in one pass, without building a tree, and
 //! no further than `on`. What this does not understand is no answer, never a wrong one.
 
+mod contents;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::contents::{DeclaredInput, InScript, Sent, Workflow};
 
 use saphyr_parser::{Event, Parser};
 use serde::{Deserialize, Serialize};
@@ -45,20 +49,25 @@ impl Lack {
     /// Finds what a target lacks. None: nothing that can be told from its workflows.
     #[must_use]
     pub fn of(start: &Start, workflows: &[WorkflowFound]) -> Option<Self> {
+        Self::among(start, workflows)
+    }
+
+    /// The same, of workflows in whatever form they are known.
+    pub(crate) fn among<W: Listed>(start: &Start, workflows: &[W]) -> Option<Self> {
         let all = workflows.len() < MAX_WORKFLOWS;
         match start {
-            Start::Workflow(file) => match workflows.iter().find(|workflow| workflow.file == *file) {
+            Start::Workflow(file) => match workflows.iter().find(|workflow| workflow.file() == file) {
                 None => all.then_some(Self::NotOnDefaultBranch),
-                Some(workflow) if !workflow.active => Some(Self::Disabled(file.clone())),
-                Some(workflow) => (listens(workflow, start) == Some(false)).then_some(Self::NotDispatchable),
+                Some(workflow) if !workflow.is_active() => Some(Self::Disabled(file.clone())),
+                Some(workflow) => (workflow.listens(start) == Some(false)).then_some(Self::NotDispatchable),
             },
             Start::Event(_) => {
-                let may = |workflow: &WorkflowFound| listens(workflow, start) != Some(false);
-                if !all || workflows.iter().any(|workflow| workflow.active && may(workflow)) {
+                let may = |workflow: &W| workflow.listens(start) != Some(false);
+                if !all || workflows.iter().any(|workflow| workflow.is_active() && may(workflow)) {
                     return None;
                 }
-                let listener = workflows.iter().find(|workflow| listens(workflow, start) == Some(true));
-                Some(listener.map_or(Self::NoListener, |workflow| Self::Disabled(workflow.file.clone())))
+                let listener = workflows.iter().find(|workflow| workflow.listens(start) == Some(true));
+                Some(listener.map_or(Self::NoListener, |workflow| Self::Disabled(workflow.file().clone())))
             }
         }
     }
@@ -75,9 +84,42 @@ impl Lack {
     }
 }
 
-/// Whether a workflow listens; None where its text does not tell.
-fn listens(workflow: &WorkflowFound, start: &Start) -> Option<bool> {
-    Triggers::of(workflow).map(|triggers| triggers.include(start))
+/// A workflow of a list that has all of a repository, or as many as are looked at.
+pub(crate) trait Listed {
+    fn file(&self) -> &WorkflowFile;
+    /// Whether GitHub runs it.
+    fn is_active(&self) -> bool;
+    /// Whether this starts it; None where its text does not tell.
+    fn listens(&self, start: &Start) -> Option<bool>;
+}
+
+impl Listed for WorkflowFound {
+    fn file(&self) -> &WorkflowFile {
+        &self.file
+    }
+
+    fn is_active(&self) -> bool {
+        self.active
+    }
+
+    fn listens(&self, start: &Start) -> Option<bool> {
+        Triggers::of(self).map(|triggers| triggers.include(start))
+    }
+}
+
+/// Of files alone nobody can tell whether GitHub was told to run them.
+impl Listed for (&WorkflowFile, &Workflow) {
+    fn file(&self) -> &WorkflowFile {
+        self.0
+    }
+
+    fn is_active(&self) -> bool {
+        true
+    }
+
+    fn listens(&self, start: &Start) -> Option<bool> {
+        self.1.listens(start)
+    }
 }
 
 impl Triggers {

@@ -1,27 +1,52 @@
-//! `dispatch lint`: every problem of policy files.
+//! `dispatch lint`: every problem of policy files, and between the repositories of a folder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-use dispatch_core::diagnostic::{Diagnostics, Severity};
-use dispatch_core::name::Owner;
+use dispatch_core::diagnostic::{Diagnostics, Severity, sarif, workflow_commands};
+use dispatch_core::name::{Owner, Repository};
+use dispatch_core::organisation::Finding;
 use dispatch_core::policy::{Policy, PolicyPath, two_policy_files};
 use serde::Serialize;
 
 use super::Failure;
-use super::policy_tree::{folders, policy_files, read_policy, shown, unreadable};
+use super::policy_tree::{read_policy, shown, unreadable};
+use super::repository_tree::{FoundRepository, examine, repositories};
+
+/// How many names a summary has.
+const MAX_NAMES: usize = 10;
 
 /// Arguments of `dispatch lint`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 without errors (warnings are none), 1 with errors, 2 if a path cannot be read.")]
+#[command(after_help = "\
+The repositories of a folder are checked together: whether the other side agrees, whether the workflow is there, and \
+whether it takes what is sent. Each PATH is a world of its own.
+
+Exit code: 0 without errors (warnings are none), 1 with errors, 2 if a path cannot be read.")]
 pub(crate) struct Args {
     /// Policy files, repositories, or folders of repositories (`<owner>/<repository>/...`).
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print one JSON object instead of text.
-    #[arg(long)]
+    /// How to tell the problems.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Workflow commands, which GitHub Actions shows as annotations.
+    Github,
 }
 
 /// Checks every policy file of the paths. What cannot be read does not hide what can.
@@ -37,11 +62,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     let mut out = io::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report.to_json()).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        report.write_text(&mut out)?;
+    match if args.json { Format::Json } else { args.format } {
+        Format::Text => report.write_text(&mut out)?,
+        Format::Json => write_json(&mut out, &report.to_json())?,
+        Format::Sarif => write_json(&mut out, &sarif(&report.diagnostics()))?,
+        Format::Github => out.write_all(workflow_commands(&report.diagnostics()).as_bytes())?,
     }
     out.flush()?;
     let last = unread.pop();
@@ -55,44 +80,67 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
 }
 
+fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
 /// The files that were checked.
 #[derive(Default)]
 struct Report {
     files: Vec<(Diagnostics, String)>,
+    /// Repositories that rules name and that are not there.
+    unknown: BTreeSet<Repository>,
 }
 
 impl Report {
     fn add_path(&mut self, path: &Path) -> Result<(), Failure> {
         let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
-            return self.add_folder(path, 0);
+            return self.add_folder(path);
         }
         let bytes = read_policy(path)?;
         self.add_file(path, &bytes, owner_in(path));
         Ok(())
     }
 
-    /// A folder is a repository, an owner's folder, or a tree of both: three levels.
-    fn add_folder(&mut self, folder: &Path, level: usize) -> Result<(), Failure> {
-        let files = policy_files(folder)?;
-        if files.is_empty() && level < 2 && !folder.join(".git").exists() {
-            // Every folder is looked at, also when one of them cannot be.
-            let results: Vec<_> =
-                folders(folder)?.into_iter().map(|(_, inner)| self.add_folder(&inner, level + 1)).collect();
-            return results.into_iter().collect();
+    fn add_folder(&mut self, folder: &Path) -> Result<(), Failure> {
+        let (mut found, failure) = repositories(folder);
+        let mut counting = BTreeMap::new();
+        for repository in &found {
+            if let (Some(name), Some(_)) = (&repository.name, &repository.policy) {
+                counting.insert(name.clone(), self.files.len());
+            }
+            self.add_repository(repository);
         }
-        let shadowed = files.len() > 1;
-        for file in files {
-            let path = folder.join(file.path.as_str());
-            self.add_file(&path, &file.bytes, owner_in(&path));
-            if shadowed && file.path != PolicyPath::Root {
-                self.files
-                    .last_mut()
-                    .into_iter()
-                    .for_each(|(diagnostics, _)| diagnostics.problems.insert(0, two_policy_files()));
+        let examination = examine(&mut found)?;
+        for Finding { repository, problem, .. } in examination.findings {
+            let file = counting.get(&repository).and_then(|position| self.files.get_mut(*position));
+            file.into_iter().for_each(|(file, _)| file.problems.push(problem.clone()));
+        }
+        for position in counting.values() {
+            let file = self.files.get_mut(*position).into_iter();
+            file.for_each(|(file, _)| file.problems.sort_by_key(|problem| (problem.span, problem.code)));
+        }
+        self.unknown.extend(examination.unknown);
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn add_repository(&mut self, repository: &FoundRepository) {
+        for (position, file) in repository.files.iter().enumerate() {
+            let path = repository.folder.join(file.path.as_str());
+            match &repository.policy {
+                Some(policy) if position == 0 => {
+                    let text = String::from_utf8_lossy(&file.bytes).into_owned();
+                    self.files.push((policy.diagnostics().clone(), text));
+                }
+                _ => self.add_file(&path, &file.bytes, owner_in(&path)),
+            }
+            if position > 0 {
+                let added = self.files.last_mut().into_iter();
+                added.for_each(|(diagnostics, _)| diagnostics.problems.insert(0, two_policy_files()));
             }
         }
-        Ok(())
     }
 
     fn add_file(&mut self, path: &Path, bytes: &[u8], owner: Option<Owner>) {
@@ -103,6 +151,10 @@ impl Report {
 
     fn count(&self, severity: Severity) -> usize {
         self.files.iter().flat_map(|(file, _)| &file.problems).filter(|problem| problem.severity == severity).count()
+    }
+
+    fn diagnostics(&self) -> Vec<Diagnostics> {
+        self.files.iter().map(|(file, _)| file.clone()).collect()
     }
 
     fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
@@ -118,14 +170,22 @@ impl Report {
             counted(self.files.len(), "policy file"),
             counted(self.count(Severity::Error), "error"),
             counted(self.count(Severity::Warning), "warning"),
-        )
+        )?;
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        let mut names: Vec<_> = self.unknown.iter().take(MAX_NAMES).map(ToString::to_string).collect();
+        let more = self.unknown.len().saturating_sub(MAX_NAMES);
+        names.extend((more > 0).then(|| format!("{more} more")));
+        writeln!(out, "not in the folder, so that their side is unknown: {}", names.join(", "))
     }
 
-    fn to_json(&self) -> impl Serialize {
+    fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "files": self.files.iter().map(|(file, _)| file).collect::<Vec<_>>(),
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
+            "unknown_repositories": self.unknown,
         })
     }
 }

@@ -149,7 +149,11 @@ pub(crate) fn unreadable(path: &Path, problem: &dyn std::fmt::Display) -> Failur
     Failure::input(format_args!("cannot read `{}`: {problem}", shown(path)))
 }
 
-fn is_folder(path: &Path) -> Result<bool, Failure> {
+/// Whether there is a folder.
+///
+/// # Errors
+/// It cannot be told, or it is a symbolic link to a folder.
+pub(crate) fn is_folder(path: &Path) -> Result<bool, Failure> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() && path.is_dir() => Err(link(path)),
         Ok(metadata) => Ok(metadata.is_dir()),

@@ -7,6 +7,7 @@ mod explain;
 mod http;
 mod issues;
 mod lint;
+mod organisation;
 mod parked;
 mod program;
 mod recover;

@@ -315,6 +315,7 @@ pub fn invalid() -> PolicyFile {
         label: "not a key".to_owned(),
         help: Some("did you mean `inbound`?".to_owned()),
         related: None,
+        elsewhere: None,
     };
     let diagnostics = Diagnostics { file: "dispatching.yml".to_owned(), problems: vec![problem] };
     PolicyFile::Invalid { path: PolicyPath::DotGithub, diagnostics: Arc::new(diagnostics) }

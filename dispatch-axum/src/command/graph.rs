@@ -1,0 +1,59 @@
+//! `dispatch graph`: who may start whom.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use dispatch_core::graph;
+
+use super::Failure;
+use super::policy_tree::unreadable;
+use super::repository_tree::{examine, repositories};
+
+/// Arguments of `dispatch graph`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Edges that only one side wants, or whose other side is not in the folder, are dashed; those of a way that comes back to \
+where it began are marked. `dispatch lint DIR` says why.
+
+Exit code: 0, or 2 if something cannot be read.")]
+pub(crate) struct Args {
+    /// A folder of repositories: DIR/OWNER/REPOSITORY/dispatching.yml or .../.github/dispatching.yml.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The language to draw in.
+    #[arg(long, value_enum, default_value_t = Format::Mermaid)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// A flow chart that GitHub shows in Markdown.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+    /// One JSON object.
+    Json,
+}
+
+/// Draws the graph of a folder.
+///
+/// # Errors
+/// Something of the folder cannot be read, or the output cannot be written.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    args.folder.read_dir().map_err(|error| unreadable(&args.folder, &error))?;
+    let (mut found, failure) = repositories(&args.folder);
+    failure.map_or(Ok(()), Err)?;
+    let examination = examine(&mut found)?;
+    let mut out = io::stdout().lock();
+    match args.format {
+        Format::Mermaid => out.write_all(graph::mermaid(&examination).as_bytes())?,
+        Format::Dot => out.write_all(graph::dot(&examination).as_bytes())?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &graph::json(&examination)).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
