@@ -126,6 +126,9 @@ impl<'a> Examiner<'a> {
                 let agreement = if certain || !may_depend(reason) { Agreement::Wanted } else { Agreement::Depends };
                 self.edge(wanted, agreement, Some(reason), denied.inbound_rule.clone());
                 self.denied(wanted, theirs, &denied, certain);
+                if let (Agreement::Depends, Some(nearest)) = (agreement, &denied.inbound_rule) {
+                    self.agreed(wanted, theirs, nearest.line);
+                }
                 Some(reason)
             }
         }
@@ -170,7 +173,7 @@ impl<'a> Examiner<'a> {
         });
     }
 
-    /// What is wrong although both sides agree. `line`: the inbound target's.
+    /// What is wrong although both sides agree, or may. `line`: the inbound target's.
     fn agreed(&mut self, wanted: &Wanted<'_>, theirs: &RepositoryFiles, line: u32) {
         let Wanted { own, files, policy, target, .. } = *wanted;
         let rules =

@@ -348,7 +348,8 @@ jobs: {}
 ";
         let workflow = Workflow::read(text.as_bytes());
         let inputs = workflow.inputs().unwrap();
-        let told: Vec<_> = inputs.iter().map(|(name, input)| (&name[..], input.must_be_sent(), input.line)).collect();
+        let told: Vec<_> =
+            inputs.iter().map(|(name, input)| (name.as_str(), input.must_be_sent(), input.line)).collect();
         assert_eq!(told, [("list", false, 8), ("sha", true, 4), ("where", false, 5), ("why", false, 9)]);
         for none in ["on: workflow_dispatch", "on: [push]", "jobs: {}"] {
             assert_eq!(Workflow::read(none.as_bytes()).inputs(), Some(&BTreeMap::new()), "{none}");

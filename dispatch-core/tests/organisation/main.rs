@@ -95,7 +95,7 @@ fn no_part_of_a_file_is_a_panic() {
     ];
     for (changed, (_, text)) in whole.iter().enumerate() {
         for at in 0..=text.len() {
-            for part in [&text[..at], &text[at..]] {
+            for part in <[&str; 2]>::from(text.split_at(at)) {
                 let mut files = whole;
                 files[changed].1 = part;
                 let examined = examine(&files);

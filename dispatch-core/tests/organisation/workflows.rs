@@ -82,6 +82,11 @@ fn what_a_stranger_chooses_does_not_reach_a_script() {
     assert_eq!(pasting(branch, harmless, "github.event.client_payload.other"), [""; 0]);
     assert_eq!(pasting(branch, harmless, "inputs.branch"), [""; 0], "an event has no inputs");
     assert_eq!(pasting(branch, "{ one_of: [main, x] }", "github.event.client_payload.branch"), [""; 0]);
+    let made_up_values_are_refused = ["consent_depends", "stranger_value_in_script"];
+    assert_eq!(
+        pasting(branch, "{ pattern: 'fix/**' }", "github.event.client_payload.branch"),
+        made_up_values_are_refused
+    );
     assert_eq!(pasting("{{ source.sha }}", "{ pattern: sha }", "github.event.client_payload.branch"), [""; 0]);
 }
 
