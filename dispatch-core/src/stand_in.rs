@@ -75,6 +75,14 @@ pub(crate) struct Case {
     level: PermissionLevel,
 }
 
+impl Case {
+    /// What tells it from other cases of its repository: of those that are alike, the same is decided.
+    pub(crate) fn key(&self) -> String {
+        let Self { words: _, assumed: _, event, stand_in, pull_request, level } = self;
+        format!("{event:?} {stand_in:?} {pull_request:?} {level:?}")
+    }
+}
+
 /// What all cases of a rule have in common.
 pub(crate) struct Setting<'a> {
     /// Where it happens.

@@ -1,6 +1,8 @@
 //! Asks the decision whether both sides of an edge agree, by made-up events that both sides are about.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::meet::{Meeting, alone, meet};
 use crate::Timestamp;
@@ -11,10 +13,12 @@ use crate::guardrail::Guardrails;
 use crate::name::{Branch, CommitSha, Repository, RepositoryId};
 use crate::policy::{OutboundRule, Policy, RuleLocation, Source, Target};
 use crate::reason::Reason;
-use crate::stand_in::{Answered, Setting, StandIn};
+use crate::stand_in::{Answered, Case, Setting, StandIn};
 
 /// How many inbound targets are tried for one target of an outbound rule. What follows is like them.
 const MAX_CONSENTS: usize = 16;
+/// How many plans are kept. The targets of one rule follow one another, and are about the same few events.
+const MAX_PLANS: usize = 16;
 
 /// Asks about the repositories whose files are known.
 pub(super) struct Asker<'a> {
@@ -23,6 +27,9 @@ pub(super) struct Asker<'a> {
     /// Nobody knows the default branches of a folder of files.
     default_branch: Branch,
     head_sha: CommitSha,
+    /// What was decided lately, by where it happens, where something is started, and what happens. One plan is about all
+    /// targets of its event: without these, a rule would cost the square of its targets.
+    plans: RefCell<BTreeMap<(Repository, Repository, String), Rc<Plan>>>,
 }
 
 /// What was found out about a target of an outbound rule.
@@ -63,7 +70,7 @@ impl<'a> Asker<'a> {
     pub(super) fn new(known: &'a Known, guardrails: &'a Guardrails) -> Option<Self> {
         let default_branch = "main".parse().ok()?;
         let head_sha = "0".repeat(40).parse().ok()?;
-        Some(Self { known, guardrails, default_branch, head_sha })
+        Some(Self { known, guardrails, default_branch, head_sha, plans: RefCell::default() })
     }
 
     /// Asks about one target of a rule. `from`: whose rule it is. `theirs`: the target's policy, where there is one.
@@ -138,11 +145,26 @@ impl<'a> Asker<'a> {
             let at = Timestamp::UNIX_EPOCH;
             Setting { repository, is_own: false, head_sha: &self.head_sha, at, stand_in }.cases(source, None)
         });
-        cases.map(move |case| {
-            let Some(proposed) = self.known.policies.get(own) else { return Outcome::Untold };
-            let mut answers = Answered { own, proposed, known: self.known, case: &case, target: &place };
-            outcome(decide_with(&case.event, self.guardrails, &mut answers), &place, target.line)
+        cases.map(move |case| match self.plan(own, &case, &place) {
+            Some(plan) => outcome(&plan, &place, target.line),
+            None => Outcome::Untold,
         })
+    }
+
+    fn plan(&self, own: &Repository, case: &Case, place: &Place) -> Option<Rc<Plan>> {
+        let key = (own.clone(), place.repository.clone(), case.key());
+        if let Some(plan) = self.plans.borrow().get(&key) {
+            return Some(Rc::clone(plan));
+        }
+        let proposed = self.known.policies.get(own)?;
+        let mut answers = Answered { own, proposed, known: self.known, case, target: place };
+        let plan = Rc::new(decide_with(&case.event, self.guardrails, &mut answers));
+        let mut plans = self.plans.borrow_mut();
+        if plans.len() >= MAX_PLANS {
+            plans.clear();
+        }
+        plans.insert(key, Rc::clone(&plan));
+        Some(plan)
     }
 }
 
@@ -175,16 +197,17 @@ impl Found {
     }
 }
 
-fn outcome(plan: Plan, place: &Place, line: u32) -> Outcome {
-    let first = plan.decisions.iter().find(|decision| decision.target == *place).map(|first| first.outbound_rule.line);
-    let ours = plan.decisions.into_iter().find(|ours| ours.target == *place && ours.outbound_rule.line == line);
-    match (ours.map(|decision| decision.verdict), first) {
+fn outcome(plan: &Plan, place: &Place, line: u32) -> Outcome {
+    let mut same = plan.decisions.iter().filter(|decision| decision.target == *place).peekable();
+    let first = same.peek().map(|first| first.outbound_rule.line);
+    let ours = same.find(|ours| ours.outbound_rule.line == line);
+    match (ours.map(|decision| &decision.verdict), first) {
         (None, _) => Outcome::Untold,
-        (Some(Verdict::Allowed(allowed)), _) => Outcome::Allowed(allowed.inbound_rule),
+        (Some(Verdict::Allowed(allowed)), _) => Outcome::Allowed(allowed.inbound_rule.clone()),
         (Some(Verdict::Denied(denied)), Some(first)) if denied.reason == Reason::DuplicateTarget => {
             Outcome::Shadowed(first)
         }
-        (Some(Verdict::Denied(denied)), _) => Outcome::Denied(denied),
+        (Some(Verdict::Denied(denied)), _) => Outcome::Denied(denied.clone()),
     }
 }
 
