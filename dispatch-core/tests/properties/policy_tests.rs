@@ -9,7 +9,9 @@ use dispatch_core::decide::{
 use dispatch_core::environment::{Environment, EnvironmentKey, EnvironmentState};
 use dispatch_core::event::{Command, CommandArgument, EventKind, Head, PullRequest, PullRequestState, WorkflowRun};
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Branch, CommitSha, InstallationId, Login, PullRequestNumber, Repository, TeamName, UserId};
+use dispatch_core::name::{
+    Branch, CommentId, CommitSha, InstallationId, Login, PullRequestNumber, Repository, TeamName, UserId,
+};
 use dispatch_core::policy::Start;
 use dispatch_core::policy_test::TestFile;
 use dispatch_core::ports::pull_requests::{PermissionAnswer, PermissionLevel};
@@ -96,6 +98,8 @@ impl Told {
                 told.state = Some(now.clone());
             }
             EventKind::Command(command) => {
+                // A test gives its comments no other id.
+                command.comment = CommentId(1);
                 command.commenter.person = !command.commenter.login.as_str().ends_with("[bot]");
                 let state = world.facts.state?;
                 let state = PullRequestState { merged: false, number: command.pull_request, ..state };
