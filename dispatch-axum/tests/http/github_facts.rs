@@ -18,9 +18,15 @@ struct Example {
 }
 
 /// How the examples' names begin that are more than ignored.
-const ACTED_ON: [&str; 5] = [
+const ACTED_ON: [&str; 10] = [
     "push.",
     "workflow_run.completed",
+    "pull_request.opened",
+    "pull_request.synchronize",
+    "pull_request.reopened",
+    "pull_request.closed",
+    // The first line is a command; those of the other comments are none, or they are on issues.
+    "issue_comment.created.on-pr-member",
     "installation.deleted",
     "installation.suspend.",
     "installation_repositories.removed",
