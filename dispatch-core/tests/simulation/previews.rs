@@ -134,7 +134,7 @@ impl Switch {
 
 /// Adds the two repositories to the world, in some runs, or where they are needed.
 pub(crate) fn settle(world: &mut World, random: &mut Random, needed: bool) -> Option<Previews> {
-    let there = random.per_mille(150) || needed;
+    let there = random.per_mille(80) || needed;
     let mut often = |times| random.per_mille(times);
     let setup = Setup {
         by_command: often(500),
