@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use dispatch_core::guardrail::SettingError;
+use serde::Serialize;
 use tokio::runtime::{self, Runtime};
 
 /// Consent-based dispatch between GitHub repositories.
@@ -124,6 +125,12 @@ impl From<io::Error> for Failure {
             _ => Self::work(format_args!("cannot write the output: {error}")),
         }
     }
+}
+
+/// One value as JSON for people and programs, and a line break.
+fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
 }
 
 /// The runtime of the commands that serve.

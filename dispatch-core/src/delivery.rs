@@ -27,6 +27,15 @@ impl fmt::Display for DeliveryKey {
     }
 }
 
+/// The SHA-256 of a body, as a key has it.
+pub(crate) fn body_sha256(body: &[u8]) -> String {
+    Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 /// One accepted webhook: the normalised event, never the body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -57,16 +66,16 @@ impl Delivery {
     /// what it is and tells it apart from others of the same event. None where it cannot be written as JSON, which no type here
     /// brings about, and where the prefix is no beginning of an id.
     pub(crate) fn made_here(event: Event, prefix: &str, now: Timestamp) -> Option<Self> {
-        let body = serde_json::to_vec(&event).ok()?;
-        let body_sha256 = Sha256::digest(&body).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let body_sha256 = body_sha256(&serde_json::to_vec(&event).ok()?);
         let short: String = body_sha256.chars().take(16).collect();
         let id = format!("{prefix}-{short}").parse().ok()?;
-        Some(Self {
-            key: DeliveryKey { id, body_sha256 },
+        Some(Self::received(DeliveryKey { id, body_sha256 }, event, now))
+    }
+
+    /// One that is to be decided about.
+    pub(crate) fn received(key: DeliveryKey, event: Event, now: Timestamp) -> Self {
+        Self {
+            key,
             event,
             received_at: now,
             state: DeliveryState::Received,
@@ -75,17 +84,22 @@ impl Delivery {
             parked_at: None,
             renewed_at: None,
             facts: 1,
-        })
+        }
     }
 
-    /// The first fact about a delivery that is to be decided about.
-    pub(crate) fn received(&self) -> Fact {
-        Fact {
-            subject: Subject::delivery(self.key.clone()),
-            sequence: 0,
-            time: self.received_at,
-            body: FactBody::DeliveryReceived { event: self.event.clone() },
-        }
+    /// One that only tells us something.
+    pub(crate) fn noted(key: DeliveryKey, event: Event, now: Timestamp) -> Self {
+        Self { state: DeliveryState::Noted, due: None, ..Self::received(key, event, now) }
+    }
+
+    /// The first fact about one that is new.
+    pub(crate) fn first_fact(&self) -> Fact {
+        let event = self.event.clone();
+        let body = match self.state {
+            DeliveryState::Noted => FactBody::DeliveryNoted { event },
+            _ => FactBody::DeliveryReceived { event },
+        };
+        Fact { subject: Subject::delivery(self.key.clone()), sequence: 0, time: self.received_at, body }
     }
 
     /// What is shown of it in a list.

@@ -69,6 +69,17 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// The word for it, as it is serialised.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One problem of a file. Texts can quote the file, in backticks and escaped by [`visible`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {

@@ -175,6 +175,11 @@ impl PatternSet {
         &self.patterns
     }
 
+    /// Whether a pattern matches more than one name.
+    pub(crate) fn has_wildcards(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.as_str().contains(['*', '?']))
+    }
+
     /// Whether a pattern matches the whole name, with case.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

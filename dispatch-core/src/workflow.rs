@@ -4,28 +4,27 @@
 //! no further than `on`. What this does not understand is no answer, never a wrong one.
 
 mod contents;
+mod position;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-pub use self::contents::{DeclaredInput, InScript, Sent, Workflow};
 
 use saphyr_parser::{Event, Parser};
 use serde::{Deserialize, Serialize};
 
+pub use self::contents::{DeclaredInput, InScript, Sent, Workflow};
+use self::position::{Open, Position};
 use crate::name::{EventType, WorkflowFile};
 use crate::policy::Start;
 use crate::ports::pull_requests::WorkflowFound;
 
 /// The longest text that is read, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
-/// How deep lists and mappings may nest. A workflow needs about 8.
-const MAX_DEPTH: usize = 64;
+pub const MAX_BYTES: usize = 256 * 1024;
 /// How many parts of the text are looked at.
 const MAX_EVENTS: usize = 100_000;
 /// How many events of one workflow are told.
 const MAX_TYPES: usize = 100;
 /// How many workflows GitHub lists on a page: where there are more, not all are known.
-const MAX_WORKFLOWS: usize = 100;
+pub const MAX_WORKFLOWS: usize = 100;
 
 /// The events that start a workflow, and for each the types that it is narrowed to; None: any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -174,13 +173,6 @@ impl Triggers {
     }
 }
 
-/// A list or a mapping that is not closed yet.
-enum Open {
-    List,
-    /// The key whose value comes next.
-    Mapping(Option<String>),
-}
-
 enum Progress {
     On,
     Done,
@@ -190,7 +182,7 @@ enum Progress {
 /// Follows the events, and keeps what stands under `on`.
 #[derive(Default)]
 struct Reader {
-    open: Vec<Open>,
+    position: Position,
     found: BTreeMap<String, Option<BTreeSet<String>>>,
 }
 
@@ -201,11 +193,11 @@ impl Reader {
             Event::SequenceStart(..) => self.start(Open::List),
             Event::MappingStart(..) => self.start(Open::Mapping(None)),
             Event::SequenceEnd | Event::MappingEnd => {
-                self.open.pop();
+                self.position.leave();
                 self.value_ended()
             }
             // What stands elsewhere is not looked up.
-            Event::Alias(_) if self.path().first() == Some(&"on") || self.at_key() => Progress::Lost,
+            Event::Alias(_) if self.position.path().first() == Some(&"on") || self.position.at_key() => Progress::Lost,
             Event::Alias(_) => self.value_ended(),
             Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => Progress::On,
             // The document ended without `on`: no workflow.
@@ -213,34 +205,23 @@ impl Reader {
         }
     }
 
-    fn at_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open::Mapping(None)))
-    }
-
-    /// The keys that lead to where the reader is.
-    fn path(&self) -> Vec<&str> {
-        let key = |open| if let &Open::Mapping(Some(ref key)) = open { Some(key.as_str()) } else { None };
-        self.open.iter().filter_map(key).collect()
-    }
-
     fn start(&mut self, open: Open) -> Progress {
-        if self.at_key() || self.open.len() >= MAX_DEPTH || (self.open.is_empty() && matches!(open, Open::List)) {
-            return Progress::Lost;
+        let is_no_mapping = self.position.depth() == 0 && matches!(open, Open::List);
+        match self.position.enter(open) {
+            Some(()) if !is_no_mapping => Progress::On,
+            _ => Progress::Lost,
         }
-        self.open.push(open);
-        Progress::On
     }
 
     fn scalar(&mut self, text: &str) -> Progress {
-        if let Some(Open::Mapping(key @ None)) = self.open.last_mut() {
-            *key = Some(text.to_owned());
-            if let ["on", event] = self.path()[..] {
+        if self.position.take_key(text) {
+            if let ["on", event] = self.position.path()[..] {
                 let event = event.to_owned();
                 self.found.entry(event).or_insert(None);
             }
             return Progress::On;
         }
-        match self.path()[..] {
+        match self.position.path()[..] {
             ["on"] => _ = self.found.entry(text.to_owned()).or_insert(None),
             // Without a value, `types:` says nothing.
             ["on", event, "types"] if !text.is_empty() => {
@@ -254,14 +235,11 @@ impl Reader {
 
     /// A value is complete: the next one has another key. `on` is all that is wanted.
     fn value_ended(&mut self) -> Progress {
-        let outermost = self.open.len() == 1;
-        match self.open.last_mut() {
-            None => Progress::Lost,
-            Some(Open::List) => Progress::On,
-            Some(Open::Mapping(key)) => match key.take() {
-                Some(key) if outermost && key == "on" => Progress::Done,
-                _ => Progress::On,
-            },
+        let key = self.position.value_ended();
+        match (self.position.depth(), key.as_deref()) {
+            (0, _) => Progress::Lost,
+            (1, Some("on")) => Progress::Done,
+            _ => Progress::On,
         }
     }
 }

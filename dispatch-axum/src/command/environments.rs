@@ -13,9 +13,9 @@ use dispatch_core::pipeline::{Pipeline, SweepOptions, SweepOutcome};
 use dispatch_core::ports::store::StorePort;
 use dispatch_core::projection::EnvironmentRow;
 
-use super::Failure;
 use super::database::{Database, offline};
 use super::settings::{Flags, Service, ServiceSettings, wrong};
+use super::{Failure, write_json};
 
 /// How many are read at once.
 const PAGE: usize = 200;
@@ -45,8 +45,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         let all = read(&store, which).await?;
         let mut out = io::stdout().lock();
         if args.json {
-            serde_json::to_writer_pretty(&mut out, &all).map_err(io::Error::from)?;
-            writeln!(out)?;
+            write_json(&mut out, &all)?;
         } else {
             tell(&mut out, &all)?;
         }
@@ -145,8 +144,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         let outcome = pipeline.sweep(&options, Timestamp::now()).await.map_err(Failure::work)?;
         let mut out = io::stdout().lock();
         if args.json {
-            serde_json::to_writer_pretty(&mut out, &outcome).map_err(io::Error::from)?;
-            writeln!(out)?;
+            write_json(&mut out, &outcome)?;
         } else {
             report(&mut out, &outcome, args.dry_run)?;
         }

@@ -5,21 +5,19 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use dispatch_core::decide::{Answers, CommitOnBranch, Identity, PolicyAnswer, PolicyFile};
 use dispatch_core::event::Event;
 use dispatch_core::explain::{ExplainedEvent, ExplainedSkip, Explanation, explain};
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, Repository};
-use dispatch_core::policy::Policy;
 use dispatch_core::reason::Reason;
 use dispatch_core::webhook::{self, Webhook};
 use serde::Deserialize;
 
-use super::Failure;
 use super::policy_tree::{PolicyTree, shown, unreadable};
 use super::settings::{Flags, Limits};
+use super::{Failure, write_json};
 
 /// GitHub delivers no larger payload ("Webhook events and payloads").
 const LARGEST_EVENT: u64 = 25 * 1024 * 1024;
@@ -75,8 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &explanation).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &explanation)?;
     } else {
         write!(out, "{}", explanation.to_text())?;
     }
@@ -131,26 +128,17 @@ struct Folder<'a> {
 
 impl Answers for Folder<'_> {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
-        let file = policy_file(repository, self.tree).unwrap_or_else(|failure| {
+        let source = self.tree.policy(repository).unwrap_or_else(|failure| {
             self.failure.get_or_insert(failure);
-            PolicyFile::Absent
+            None
         });
+        let file = source.map_or(PolicyFile::Absent, |source| source.check(repository));
         PolicyAnswer { repository: Some(Identity::Assumed), file }
     }
 
     fn commit_on_branch(&mut self, _: &Repository, _: &Branch, _: &CommitSha) -> CommitOnBranch {
         CommitOnBranch::Assumed
     }
-}
-
-fn policy_file(repository: &Repository, tree: &PolicyTree) -> Result<PolicyFile, Failure> {
-    let Some(source) = tree.policy(repository)? else { return Ok(PolicyFile::Absent) };
-    let path = source.path;
-    let checked = Policy::check(&source.bytes, &repository.owner(), &format!("{repository}/{path}"));
-    Ok(match checked.policy {
-        Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-        None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
-    })
 }
 
 /// The webhook's body, bounded as GitHub bounds it.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use dispatch_core::graph;
 
-use super::Failure;
 use super::policy_tree::unreadable;
 use super::repository_tree::{examine, repositories};
+use super::{Failure, write_json};
 
 /// Arguments of `dispatch graph`.
 #[derive(Debug, clap::Args)]
@@ -50,8 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Format::Mermaid => out.write_all(graph::mermaid(&examination).as_bytes())?,
         Format::Dot => out.write_all(graph::dot(&examination).as_bytes())?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &graph::json(&examination)).map_err(io::Error::from)?;
-            writeln!(out)?;
+            write_json(&mut out, &graph::json(&examination))?;
         }
     }
     out.flush()?;

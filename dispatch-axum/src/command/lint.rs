@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dispatch_core::diagnostic::{Diagnostics, Severity, sarif, workflow_commands};
 use dispatch_core::name::{Owner, Repository};
 use dispatch_core::organisation::Finding;
 use dispatch_core::policy::{Policy, PolicyPath, two_policy_files};
-use serde::Serialize;
 
-use super::Failure;
 use super::policy_tree::{read_policy, shown, unreadable};
-use super::repository_tree::{FoundRepository, examine, repositories};
+use super::repository_tree::{FoundRepository, examine, owner_and_name, repositories};
+use super::{Failure, write_json};
 
 /// How many names a summary has.
 const MAX_NAMES: usize = 10;
@@ -78,11 +77,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         None if report.count(Severity::Error) > 0 => Ok(ExitCode::from(1)),
         None => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
 }
 
 /// The files that were checked.
@@ -196,20 +190,9 @@ const SOME_OWNER: &str = "this-owner";
 
 /// The owner of `.../<owner>/<repository>/dispatching.yml`, as far as the path was written out.
 fn owner_in(file: &Path) -> Option<Owner> {
-    let mut names: Vec<&str> = file
-        .components()
-        .map(|component| match component {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        })
-        .map(Option::unwrap_or_default)
-        .collect();
-    names.pop();
-    if names.last() == Some(&".github") {
-        names.pop();
-    }
-    names.pop();
-    names.pop()?.parse().ok()
+    let folder = file.parent()?;
+    let folder = if folder.ends_with(".github") { folder.parent()? } else { folder };
+    Some(owner_and_name(folder)?.0)
 }
 
 fn counted(count: usize, noun: &str) -> String {

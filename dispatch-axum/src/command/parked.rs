@@ -15,8 +15,8 @@ use dispatch_core::ports::StorePort;
 use dispatch_core::ports::store::Record;
 use serde_json::json;
 
-use super::Failure;
 use super::database::{Database, offline};
+use super::{Failure, write_json};
 
 /// How many are read at once.
 const PAGE: usize = 200;
@@ -128,8 +128,7 @@ async fn list(out: &mut impl Write, store: &dyn StorePort, as_json: bool) -> Res
     }
     if as_json {
         let all: Vec<_> = all.iter().map(as_value).collect();
-        serde_json::to_writer_pretty(&mut *out, &all).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(out, &all)?;
         return Ok(());
     }
     for parked in &all {

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use dispatch_core::decide::PolicyFile;
 use dispatch_core::diagnostic::visible;
 use dispatch_core::name::{Owner, Repository};
-use dispatch_core::policy::{self, PolicyPath};
+use dispatch_core::policy::{self, Policy, PolicyPath};
 
 use super::Failure;
 
@@ -42,11 +44,7 @@ impl PolicyTree {
             for (name, folder) in folders(&owner_folder)? {
                 let Ok(repository) = Repository::of(&owner, &name) else { continue };
                 if let Some(other) = repositories.insert(repository, folder.clone()) {
-                    return Err(Failure::input(format_args!(
-                        "`{}` and `{}` are one repository: GitHub's names have no case",
-                        shown(&other),
-                        shown(&folder),
-                    )));
+                    return Err(one_repository(&other, &folder));
                 }
             }
         }
@@ -61,6 +59,18 @@ impl PolicyTree {
         match self.repositories.get(repository) {
             Some(folder) => Ok(policy_files(folder)?.into_iter().next()),
             None => Ok(None),
+        }
+    }
+}
+
+impl PolicySource {
+    /// What the file of this repository means, or what is wrong with it.
+    pub(crate) fn check(&self, repository: &Repository) -> PolicyFile {
+        let path = self.path;
+        let checked = Policy::check(&self.bytes, &repository.owner(), &format!("{repository}/{path}"));
+        match checked.policy {
+            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
+            None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
         }
     }
 }
@@ -147,6 +157,12 @@ pub(crate) fn shown(path: &Path) -> String {
 /// A path that was to be read and cannot be.
 pub(crate) fn unreadable(path: &Path, problem: &dyn std::fmt::Display) -> Failure {
     Failure::input(format_args!("cannot read `{}`: {problem}", shown(path)))
+}
+
+/// Two folders whose names differ in case only.
+pub(crate) fn one_repository(one: &Path, other: &Path) -> Failure {
+    let (one, other) = (shown(one), shown(other));
+    Failure::input(format_args!("`{one}` and `{other}` are one repository: GitHub's names have no case"))
 }
 
 /// Whether there is a folder.

@@ -10,15 +10,13 @@ use std::path::{Component, Path, PathBuf};
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Owner, Repository, WorkflowFile};
 use dispatch_core::organisation::{Examination, Organisation, PolicyText, RepositoryFiles, widest_limits};
-use dispatch_core::workflow::Workflow;
+use dispatch_core::workflow::{MAX_BYTES, MAX_WORKFLOWS, Workflow};
 
 use super::Failure;
-use super::policy_tree::{PolicySource, folders, is_folder, policy_files, read_bounded, shown, unreadable};
+use super::policy_tree::{
+    PolicySource, folders, is_folder, one_repository, policy_files, read_bounded, shown, unreadable,
+};
 
-/// The longest workflow that is read. The core understands no longer one.
-const LARGEST_WORKFLOW: u64 = 256 * 1024;
-/// How many workflows of a repository are read. Where there are more, none is called absent.
-const MAX_WORKFLOWS: usize = 100;
 /// How deep repositories are: below an owner's folder, which is below the folder that was named.
 const DEEPEST: usize = 2;
 
@@ -58,11 +56,7 @@ pub(crate) fn examine(repositories: &mut [FoundRepository]) -> Result<Examinatio
     for found in repositories {
         let Some(name) = found.name.clone() else { continue };
         if let Some(other) = names.insert(name.clone(), found.folder.clone()) {
-            return Err(Failure::input(format_args!(
-                "`{}` and `{}` are one repository: GitHub's names have no case",
-                shown(&other),
-                shown(&found.folder),
-            )));
+            return Err(one_repository(&other, &found.folder));
         }
         let (policy, workflows) = (found.policy.take(), found.workflows.take());
         let folder = shown(&found.folder).trim_end_matches('/').to_owned();
@@ -116,7 +110,7 @@ fn workflows(repository: &Path) -> Result<Option<BTreeMap<WorkflowFile, Workflow
         let metadata = fs::symlink_metadata(&path).map_err(|error| unreadable(&path, &error))?;
         // Of what is no regular file nothing is known, and nothing is said.
         let workflow = if metadata.is_file() {
-            Workflow::read(&read_bounded(&path, LARGEST_WORKFLOW).map_err(|error| unreadable(&path, &error))?)
+            Workflow::read(&read_bounded(&path, MAX_BYTES as u64).map_err(|error| unreadable(&path, &error))?)
         } else {
             Workflow::default()
         };
@@ -127,10 +121,16 @@ fn workflows(repository: &Path) -> Result<Option<BTreeMap<WorkflowFile, Workflow
 
 /// The name of the repository in `.../<owner>/<repository>`, as far as the path was written out.
 fn name_in(folder: &Path) -> Option<Repository> {
+    let (owner, name) = owner_and_name(folder)?;
+    Repository::of(&owner, name).ok()
+}
+
+/// The two last names of `.../<owner>/<repository>`, as far as the path was written out.
+pub(crate) fn owner_and_name(folder: &Path) -> Option<(Owner, &str)> {
     let mut names = folder.components().rev().map(|component| match component {
         Component::Normal(name) => name.to_str(),
         _ => None,
     });
     let (name, owner) = (names.next()??, names.next()??);
-    Repository::of(&owner.parse::<Owner>().ok()?, name).ok()
+    Some((owner.parse().ok()?, name))
 }

@@ -11,12 +11,11 @@ use std::sync::Arc;
 use dispatch_core::decide::PolicyFile;
 use dispatch_core::diagnostic::{Diagnostics, visible};
 use dispatch_core::name::Repository;
-use dispatch_core::policy::Policy;
 use dispatch_core::policy_test::{Difference, Outcome, TestFile};
 use serde::Serialize;
 
-use super::Failure;
 use super::policy_tree::{PolicyTree, folder_below, read_policy, shown};
+use super::{Failure, write_json};
 
 /// Arguments of `dispatch test`.
 #[derive(Debug, clap::Args)]
@@ -57,8 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match args.format {
         Format::Text => report.write_text(&mut out)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &report.to_json()).map_err(io::Error::from)?;
-            writeln!(out)?;
+            write_json(&mut out, &report.to_json())?;
         }
         Format::Junit => write!(out, "{}", junit::write(&report.suites))?,
     }
@@ -230,17 +228,11 @@ impl Folder {
 
     fn look(&mut self, repository: &Repository) -> Result<PolicyFile, Failure> {
         let Some(source) = self.tree.policy(repository)? else { return Ok(PolicyFile::Absent) };
-        let path = source.path;
-        let checked = Policy::check(&source.bytes, &repository.owner(), &format!("{repository}/{path}"));
-        Ok(match checked.policy {
-            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-            None => {
-                let diagnostics = Arc::new(checked.diagnostics);
-                let text = String::from_utf8_lossy(&source.bytes).into_owned();
-                self.invalid.push((Arc::clone(&diagnostics), text));
-                PolicyFile::Invalid { path, diagnostics }
-            }
-        })
+        let file = source.check(repository);
+        if let PolicyFile::Invalid { diagnostics, .. } = &file {
+            self.invalid.push((Arc::clone(diagnostics), String::from_utf8_lossy(&source.bytes).into_owned()));
+        }
+        Ok(file)
     }
 }
 

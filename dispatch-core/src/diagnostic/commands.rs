@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Diagnostics, Elsewhere, Severity, visible};
+use super::{Diagnostics, Elsewhere, visible};
 
 /// One `::error ...::` or `::warning ...::` for each problem, one on a line. What a file holds comes out [`visible`], and
 /// cannot end a command or begin another one.
@@ -10,10 +10,6 @@ use super::{Diagnostics, Elsewhere, Severity, visible};
 pub fn workflow_commands(files: &[Diagnostics]) -> String {
     let mut text = String::new();
     for (file, problem) in files.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem))) {
-        let command = match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
         let mut message = visible(&problem.message).into_owned();
         // Writing to a String cannot fail.
         if let Some(Elsewhere { file, line, label, .. }) = &problem.elsewhere {
@@ -24,7 +20,8 @@ pub fn workflow_commands(files: &[Diagnostics]) -> String {
         }
         let _ = writeln!(
             text,
-            "::{command} file={},line={},col={},title={}::{}",
+            "::{} file={},line={},col={},title={}::{}",
+            problem.severity.as_str(),
             property(visible(file.file.strip_prefix("./").unwrap_or(&file.file)).as_ref()),
             problem.span.line,
             problem.span.column,

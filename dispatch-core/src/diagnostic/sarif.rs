@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Diagnostics, Severity, visible};
+use super::{Diagnostic, Diagnostics, visible};
 use crate::organisation::FindingKind;
 
 /// One run with a result for each problem. Columns count characters.
@@ -18,10 +18,7 @@ pub fn sarif(files: &[Diagnostics]) -> Value {
             let mut result = json!({
                 "ruleId": problem.code,
                 "ruleIndex": codes.iter().position(|code| *code == problem.code),
-                "level": match problem.severity {
-                    Severity::Error => "error",
-                    Severity::Warning => "warning",
-                },
+                "level": problem.severity.as_str(),
                 "message": { "text": message(problem) },
                 "locations": [{ "physicalLocation": place(&file.file, problem.span.line, problem.span.column) }],
             });

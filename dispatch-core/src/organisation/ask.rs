@@ -239,7 +239,5 @@ fn is_certain(denied: &Denied, source: &Source, target: &Target, theirs: Option<
 /// Whether a run's branch can be no other than one that the rule names.
 fn names_its_branches(source: &Source) -> bool {
     let Source::WorkflowRun(source) = source else { return false };
-    let literal =
-        |set: &crate::pattern::PatternSet| set.patterns().iter().all(|one| !one.as_str().contains(['*', '?']));
-    source.branches.as_ref().is_some_and(literal)
+    source.branches.as_ref().is_some_and(|branches| !branches.has_wildcards())
 }

@@ -95,8 +95,7 @@ impl<'a> Examiner<'a> {
         };
         let Answer { agreement, accepting, covered } =
             self.asker.ask((own, policy), rule, target, theirs.rules().map(|policy| &**policy));
-        let name = self.organisation.repositories.get_key_value(&target.repository).map_or(own, |(name, _)| name);
-        let consents = self.consents.entry(name).or_default();
+        let consents = self.consents.entry(&target.repository).or_default();
         consents.met.extend(accepting);
         consents.covered.extend(covered);
         let consent = match &agreement {
@@ -137,7 +136,7 @@ impl<'a> Examiner<'a> {
     /// What is wrong with a target that is denied.
     fn denied(&mut self, wanted: &Wanted<'_>, theirs: &RepositoryFiles, denied: &Denied, certain: bool) {
         let to = quote(&wanted.target.repository);
-        let (kind, label, message) = match denied.reason {
+        let (kind, label, message, help) = match denied.reason {
             // Its own finding, or those of the file itself, say it.
             Reason::MaxTargetsExceeded | Reason::InvalidTargetConfig => return,
             Reason::InputsTemplateError
@@ -145,19 +144,19 @@ impl<'a> Examiner<'a> {
             {
                 return;
             }
-            Reason::SelfDispatchBlocked => (&finding::SELF_DISPATCH, "itself", denied.message.clone()),
+            Reason::SelfDispatchBlocked => {
+                let kind = &finding::SELF_DISPATCH;
+                (kind, "itself", denied.message.clone(), kind.help)
+            }
             _ if certain => {
                 let message = format!("{to} does not agree: {}", denied.message);
-                (&finding::OUTBOUND_WITHOUT_CONSENT, "can never be started", message)
+                (&finding::OUTBOUND_WITHOUT_CONSENT, "can never be started", message, denied.reason.help())
             }
             _ => {
                 let message = format!("{to} may not agree: {}", denied.message);
-                (&finding::CONSENT_DEPENDS, "was not started by made-up events", message)
+                let kind = &finding::CONSENT_DEPENDS;
+                (kind, "was not started by made-up events", message, kind.help)
             }
-        };
-        let help = match kind.code {
-            code if code == finding::OUTBOUND_WITHOUT_CONSENT.code => denied.reason.help(),
-            _ => kind.help,
         };
         let nearest = denied.inbound_rule.as_ref().map(|rule| At {
             files: theirs,

@@ -106,10 +106,9 @@ fn meet_patterns(one: Option<&PatternSet>, other: Option<&PatternSet>) -> (Optio
     };
     let mut met = seen_by(one, other);
     met.extend(seen_by(other, one));
-    let has_wildcards = |set: &PatternSet| set.patterns().iter().any(|pattern| pattern.as_str().contains(['*', '?']));
     match PatternSet::new(met) {
         Some(met) => (Some(met), false),
-        None => (Some(one.clone()), has_wildcards(one) && has_wildcards(other)),
+        None => (Some(one.clone()), one.has_wildcards() && other.has_wildcards()),
     }
 }
 

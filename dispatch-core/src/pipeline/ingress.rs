@@ -1,14 +1,9 @@
 //! Stage 1: from a signed body to a durable delivery.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
-
 use super::{IngressError, Pipeline, Receipt, ReceiptOutcome, WebhookRequest};
 use crate::Timestamp;
-use crate::delivery::{Delivery, DeliveryKey, DeliveryState};
+use crate::delivery::{Delivery, DeliveryKey, DeliveryState, body_sha256};
 use crate::event::{CheckRerequest, Event, EventKind, RunProgress};
-use crate::fact::{Fact, FactBody, Subject};
 use crate::ports::store::{Commit, HeadKey, Record, RecordKey, StoreError, Write};
 use crate::pull_request::{PullRequestKey, PullRequestRecord};
 use crate::revocation::{AccessLost, Revocation};
@@ -36,11 +31,11 @@ impl Pipeline {
         let id = request.delivery.and_then(|id| id.parse().ok()).ok_or(IngressError::Header("X-GitHub-Delivery"))?;
         let outcome = match webhook::parse(name, request.body)? {
             Webhook::Event(event) => {
-                let key = DeliveryKey { id, body_sha256: sha256(request.body) };
+                let key = DeliveryKey { id, body_sha256: body_sha256(request.body) };
                 self.accept(key, *event, now).await?
             }
             Webhook::AccessLost(lost) => {
-                let key = DeliveryKey { id, body_sha256: sha256(request.body) };
+                let key = DeliveryKey { id, body_sha256: body_sha256(request.body) };
                 self.accept_revocation(key, *lost, now).await?
             }
             Webhook::Ignored { action } => ReceiptOutcome::Ignored { event: name.to_owned(), action },
@@ -63,15 +58,12 @@ impl Pipeline {
             | EventKind::PullRequest(_)
             | EventKind::Command(_)
             | EventKind::CheckRerequest(_) => {
-                let body = FactBody::DeliveryReceived { event: event.clone() };
-                let delivery = new_delivery(&key, event, DeliveryState::Received, Some(now), now);
-                self.store_new(delivery, body).await?.then_some(ReceiptOutcome::Accepted(key.clone()))
+                let delivery = Delivery::received(key.clone(), event, now);
+                self.store_new(delivery).await?.then_some(ReceiptOutcome::Accepted(key.clone()))
             }
             EventKind::Push(_) => {
-                let body = FactBody::DeliveryNoted { event: event.clone() };
                 let outdated = outdated_policy(&event).cloned();
-                let delivery = new_delivery(&key, event, DeliveryState::Noted, None, now);
-                let new = self.store_new(delivery, body).await?;
+                let new = self.store_new(Delivery::noted(key.clone(), event, now)).await?;
                 if let Some(repository) = outdated {
                     self.policies.forget(&repository);
                 }
@@ -101,9 +93,8 @@ impl Pipeline {
     }
 
     /// Stores a delivery with its first fact, and what the event proves; false if it is known already.
-    async fn store_new(&self, delivery: Delivery, body: FactBody) -> Result<bool, StoreError> {
-        let subject = Subject::delivery(delivery.key.clone());
-        let fact = Fact { subject, sequence: 0, time: delivery.received_at, body };
+    async fn store_new(&self, delivery: Delivery) -> Result<bool, StoreError> {
+        let fact = delivery.first_fact();
         let record = Record::Delivery(Box::new(delivery.clone()));
         let (mut proves, mut conflict) = (true, None);
         for _ in 0..MAX_CONFLICTS {
@@ -167,26 +158,6 @@ impl Pipeline {
     }
 }
 
-fn new_delivery(
-    key: &DeliveryKey,
-    event: Event,
-    state: DeliveryState,
-    due: Option<Timestamp>,
-    now: Timestamp,
-) -> Delivery {
-    Delivery {
-        key: key.clone(),
-        event,
-        received_at: now,
-        state,
-        due,
-        attempts: 0,
-        parked_at: None,
-        renewed_at: None,
-        facts: 1,
-    }
-}
-
 /// What a push proves: this commit was at the head of this branch.
 fn head(event: &Event) -> Option<HeadKey> {
     let EventKind::Push(push) = &event.kind else { return None };
@@ -199,12 +170,4 @@ fn outdated_policy(event: &Event) -> Option<&crate::name::Repository> {
     let EventKind::Push(push) = &event.kind else { return None };
     let on_default_branch = push.branch.as_ref() == Some(&event.repository.default_branch);
     (push.touches_policy && on_default_branch).then_some(&event.repository.name)
-}
-
-fn sha256(body: &[u8]) -> String {
-    Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -167,7 +167,7 @@ impl Pipeline {
         let stored = if keys.is_empty() { Vec::new() } else { self.store.load(&keys).await? };
         let (mut writes, mut facts) = (Vec::new(), Vec::new());
         for (part, _) in parts.into_iter().zip(stored).filter(|(_, stored)| stored.is_none()) {
-            facts.push(part.received());
+            facts.push(part.first_fact());
             writes.push(Write { record: Record::Delivery(Box::new(part)), expected: None });
         }
         Ok((writes, facts))

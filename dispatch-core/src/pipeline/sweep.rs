@@ -248,7 +248,7 @@ impl Pipeline {
             if !expired {
                 writes.push(self.closed(key, &pull_request, now).await?);
             }
-            match self.store.commit(Commit { writes, facts: vec![delivery.received()] }).await {
+            match self.store.commit(Commit { writes, facts: vec![delivery.first_fact()] }).await {
                 Ok(()) => {
                     *version += 1;
                     return Ok(true);

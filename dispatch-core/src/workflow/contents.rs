@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser};
 
-use super::{MAX_BYTES, MAX_DEPTH, MAX_EVENTS, Triggers};
+use super::position::{Open, Position};
+use super::{MAX_BYTES, MAX_EVENTS, Triggers};
 use crate::policy::Start;
 
 /// How many inputs of a workflow are kept. GitHub takes 25.
@@ -112,17 +113,10 @@ impl Workflow {
     }
 }
 
-/// A list or a mapping that is not closed yet.
-enum Open {
-    List,
-    /// The key whose value comes next.
-    Mapping(Option<String>),
-}
-
 /// Follows the whole text, in one pass.
 struct Reader<'t> {
     text: &'t str,
-    open: Vec<Open>,
+    position: Position,
     inputs: Option<BTreeMap<String, DeclaredInput>>,
     in_scripts: Vec<InScript>,
 }
@@ -130,7 +124,8 @@ struct Reader<'t> {
 impl<'t> Reader<'t> {
     /// None where the text is no workflow, or larger than one.
     fn all(text: &'t str) -> Option<Self> {
-        let mut reader = Self { text, open: Vec::new(), inputs: Some(BTreeMap::new()), in_scripts: Vec::new() };
+        let mut reader =
+            Self { text, position: Position::default(), inputs: Some(BTreeMap::new()), in_scripts: Vec::new() };
         let mut parser = Parser::new_from_str(text);
         for _ in 0..MAX_EVENTS {
             let (event, span) = parser.next_event()?.ok()?;
@@ -140,15 +135,15 @@ impl<'t> Reader<'t> {
                 Event::SequenceStart(..) => reader.start(Open::List, line)?,
                 Event::MappingStart(..) => reader.start(Open::Mapping(None), line)?,
                 Event::SequenceEnd | Event::MappingEnd => {
-                    reader.open.pop();
-                    reader.value_ended();
+                    reader.position.leave();
+                    reader.position.value_ended();
                 }
                 Event::Alias(_) => {
                     // What stands elsewhere is not looked up.
-                    if reader.path().first() == Some(&"on") || reader.at_key() {
+                    if reader.position.path().first() == Some(&"on") || reader.position.at_key() {
                         reader.inputs = None;
                     }
-                    reader.value_ended();
+                    reader.position.value_ended();
                 }
                 Event::DocumentEnd | Event::StreamEnd => return Some(reader),
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
@@ -157,25 +152,14 @@ impl<'t> Reader<'t> {
         None
     }
 
-    fn at_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open::Mapping(None)))
-    }
-
-    /// The keys that lead to where the reader is. Lists have none.
-    fn path(&self) -> Vec<&str> {
-        let key = |open| if let &Open::Mapping(Some(ref key)) = open { Some(key.as_str()) } else { None };
-        self.open.iter().filter_map(key).collect()
-    }
-
     fn start(&mut self, open: Open, line: u32) -> Option<()> {
         self.has_default(line);
-        (!self.at_key() && self.open.len() < MAX_DEPTH).then(|| self.open.push(open))
+        self.position.enter(open)
     }
 
     fn scalar(&mut self, text: &str, line: u32) {
-        if let Some(Open::Mapping(key @ None)) = self.open.last_mut() {
-            *key = Some(text.to_owned());
-            match self.path()[..] {
+        if self.position.take_key(text) {
+            match self.position.path()[..] {
                 ["on", .., "<<"] => self.inputs = None,
                 ["on", "workflow_dispatch", "inputs", name] => {
                     let name = name.to_owned();
@@ -186,7 +170,7 @@ impl<'t> Reader<'t> {
             return;
         }
         self.has_default(line);
-        match self.path()[..] {
+        match self.position.path()[..] {
             ["on", "workflow_dispatch", "inputs", name, "required"] if text.eq_ignore_ascii_case("true") => {
                 let name = name.to_owned();
                 self.declared(name, line).into_iter().for_each(|input| input.required = true);
@@ -194,12 +178,12 @@ impl<'t> Reader<'t> {
             ["jobs", _, "steps", "run"] => self.script(text, line),
             _ => {}
         }
-        self.value_ended();
+        self.position.value_ended();
     }
 
     /// Notes a `default`, whatever its value is.
     fn has_default(&mut self, line: u32) {
-        if let ["on", "workflow_dispatch", "inputs", name, "default"] = self.path()[..] {
+        if let ["on", "workflow_dispatch", "inputs", name, "default"] = self.position.path()[..] {
             let name = name.to_owned();
             self.declared(name, line).into_iter().for_each(|input| input.has_default = true);
         }
@@ -212,13 +196,6 @@ impl<'t> Reader<'t> {
         }
         let new = DeclaredInput { line, ..DeclaredInput::default() };
         Some(self.inputs.as_mut()?.entry(name).or_insert(new))
-    }
-
-    /// A value is complete: the next one has another key.
-    fn value_ended(&mut self) {
-        if let Some(Open::Mapping(key)) = self.open.last_mut() {
-            *key = None;
-        }
     }
 
     fn script(&mut self, script: &str, line: u32) {

@@ -137,9 +137,8 @@ pub(super) fn compare_event(
             Tie::Sure => return Finding::run(run.clone(), RUN_HOLDS),
             Tie::Listens(None) if is_sent => return Finding::run(run.clone(), settle),
             Tie::Listens(None) => {
-                "the only run is of a workflow that listens to any event, and nobody knows whether this one \
-                                   was made"
-                    .to_owned()
+                let workflow = "the only run is of a workflow that listens to any event";
+                format!("{workflow}, and nobody knows whether this one was made")
             }
             Tie::Listens(Some(_)) => "the only run could be of another event, which was made meanwhile".to_owned(),
             Tie::Unknown => "whether the workflow of the only run listens to the event cannot be told".to_owned(),
