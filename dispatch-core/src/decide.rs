@@ -83,6 +83,7 @@ mod drive;
 mod environment;
 mod filter;
 mod known;
+mod limits;
 mod plan;
 mod source;
 mod target;
@@ -167,7 +168,10 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
         Some(number) => missing.or_ask(known.pull_requests.get(&number), || Lookup::PullRequest(number)),
         None => Some(&None),
     };
-    let (Some(policy), Some(chain), Some(record)) = (policy, chain, record) else { return Err(Stop::Need(missing)) };
+    let limits = limits::of_owner(&repository.owner(), guardrails, known, &mut missing);
+    let (Some(policy), Some(chain), Some(record), Some(limits)) = (policy, chain, record, limits) else {
+        return Err(Stop::Need(missing));
+    };
     let (path, policy) = source::usable_policy(event, policy).map_err(|skipped| match &admitted {
         Admitted::Command(given) => {
             command::unusable_policy(skipped, wanted.again_by.unwrap_or(&given.commenter), known)
@@ -182,7 +186,9 @@ fn about_event(event: &Event, wanted: &Wanted<'_>, known: &Known, guardrails: &G
             command::resolve(event, command, by, policy, record.as_ref(), known)?
         }
     };
-    let case = Case { event, cause, guardrails, again: wanted.again_by.is_some(), identity: &wanted.root };
+    let case =
+        Case { event, cause, guardrails, limits: None, again: wanted.again_by.is_some(), identity: &wanted.root };
+    let case = source::limited(case, limits)?;
     let rules = source::fitting_rules(&case, path, policy, known)?;
     let chain = match (chain, case.place()) {
         (Some(chain), _) => chain.clone(),

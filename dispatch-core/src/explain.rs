@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::chain::{Chain, Place};
 use crate::decide::{
-    Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, Skipped, decide_with,
+    Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, PolicyFile, Skipped,
+    decide_with,
 };
 use crate::event::{Event, EventIdentity, EventKind};
-use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners};
+use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners, narrow};
 use crate::name::{Branch, CommitSha, GitRef, InstallationId, Login, Repository, RunId};
-use crate::policy::{RuleLocation, Start};
+use crate::policy::{Policy, RuleLocation, Start};
 use crate::quote::quote;
 use crate::reason::Reason;
 
@@ -38,10 +40,16 @@ pub fn explain(event: &Event, guardrails: &Guardrails, answers: &mut impl Answer
     {
         assumed.push(format!("{} is not this App", quote(bot)));
     }
-    let mut recorder = Recorder { answers, event: &event, assumed };
+    let mut recorder = Recorder { answers, event: &event, assumed, owners: Vec::new() };
     let plan = decide_with(&event, &guardrails, &mut recorder);
-    let assumed = recorder.assumed;
-    Explanation { assumed, ..Explanation::new(&event, &plan, &guardrails) }
+    let Recorder { assumed, owners, .. } = recorder;
+    let mut explanation = Explanation { assumed, ..Explanation::new(&event, &plan, &guardrails) };
+    for (place, policy) in owners {
+        let of_source = place.repository.same_owner(&repository);
+        let line = |line| RuleLocation { line, ..place.clone() };
+        policy.limits().into_iter().for_each(|limits| narrow(&mut explanation.limits, limits, line, of_source));
+    }
+    explanation
 }
 
 /// A decision, told. Serialises to a stable shape: keys are added, never renamed or removed.
@@ -170,9 +178,12 @@ impl Explanation {
         }
         let mut set = self.limits.iter().filter(|limit| limit.origin != Origin::Default).peekable();
         if set.peek().is_some() {
-            writeln!(out, "\nlimits that the operator set:")?;
+            writeln!(out, "\nlimits that the operator or an owner set:")?;
             let width = self.limits.iter().map(|limit| limit.name.len()).max().unwrap_or_default();
-            set.try_for_each(|limit| writeln!(out, "  {:width$}  {}", limit.name, limit.value))?;
+            set.try_for_each(|limit| match &limit.origin {
+                Origin::Owner(place) => writeln!(out, "  {:width$}  {}  ({place})", limit.name, limit.value),
+                Origin::Default | Origin::Setting(_) => writeln!(out, "  {:width$}  {}", limit.name, limit.value),
+            })?;
         }
         Ok(())
     }
@@ -346,11 +357,20 @@ struct Recorder<'a, A> {
     answers: &'a mut A,
     event: &'a Event,
     assumed: Vec<String>,
+    /// The policies of `.github` repositories that were asked for, and where they are.
+    owners: Vec<(RuleLocation, Arc<Policy>)>,
 }
 
 impl<A: Answers> Answers for Recorder<'_, A> {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
         let answer = self.answers.policy(repository);
+        if *repository == repository.owner().dot_github() {
+            if let PolicyFile::Found { path, policy } = &answer.file {
+                let place = RuleLocation { repository: repository.clone(), path: *path, line: 1 };
+                self.owners.push((place, Arc::clone(policy)));
+            }
+            return answer;
+        }
         if answer.repository == Some(Identity::Assumed) && *repository != self.event.repository.name {
             self.assumed.push(format!("{} is the repository that its name has always meant", quote(repository)));
         }

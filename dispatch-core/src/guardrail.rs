@@ -1,13 +1,18 @@
 //! The operator's limits. They are checked before anything is fetched; rules can only narrow them.
 
+mod effective;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::effective::EffectiveLimit;
+pub(crate) use self::effective::narrow;
 use crate::event::Conclusion;
 use crate::name::{GitRef, Login, Owner, Repository, WorkflowFile};
 use crate::pattern::{Pattern, PatternSet};
+use crate::policy::RuleLocation;
 use crate::quote::{quote, quote_all};
 
 /// A value, and where it came from.
@@ -28,6 +33,8 @@ pub enum Origin {
     Default,
     /// In this environment variable or its flag; the variable's name.
     Setting(String),
+    /// In the limits of an owner.
+    Owner(RuleLocation),
 }
 
 impl fmt::Display for Origin {
@@ -35,6 +42,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Setting(name) => f.write_str(name),
+            Self::Owner(place) => write!(f, "{place}"),
         }
     }
 }
@@ -63,6 +71,8 @@ pub struct Guardrails {
     /// `DISPATCH_MAX_EDGE_RATE`: how often one repository may start one target within an hour, 1 to
     /// [`Guardrails::MAX_EDGE_RATE`]: the brake for loops that no chain shows, such as those that go through pushes.
     pub max_edge_rate: Limit<usize>,
+    /// `ORG_POLICY`: whether every owner must have [limits](crate::policy::OwnerLimits).
+    pub org_policy: Limit<OrgPolicy>,
     /// The login of the App's bot, such as `dispatch[bot]`: what it causes starts nothing, except along a chain. None
     /// while nobody has told; see [`Guardrails::with_app_login`].
     pub app_login: Option<Login>,
@@ -90,6 +100,24 @@ impl Owners {
             Self::OfTheApp(app_owner) => app_owner.as_ref() == Some(owner),
             Self::Listed(patterns) => patterns.matches_ignore_case(owner.as_str()),
             Self::All => true,
+        }
+    }
+}
+
+/// Whether every owner must have [limits](crate::policy::OwnerLimits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrgPolicy {
+    /// Limits that can be read count. Where they were seen before and cannot be read now, nothing is allowed.
+    Optional,
+    /// Nothing is allowed where there are none, or where they cannot be read.
+    Required,
+}
+
+impl OrgPolicy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Required => "required",
         }
     }
 }
@@ -157,6 +185,12 @@ const MAX_EDGE_RATE: Setting = Setting {
     help: "How often one repository may start one target within an hour, 1 to 1000000",
 };
 
+const ORG_POLICY: Setting = Setting {
+    name: "ORG_POLICY",
+    default: "optional",
+    help: "`required`: nothing starts for owners whose `.github` repository has no `limits` that can be read",
+};
+
 impl Guardrails {
     /// A plan is committed in one step of at most 100 writes: one for the delivery, one for its fact, one for each target.
     pub const MAX_TARGETS: usize = 90;
@@ -179,6 +213,7 @@ impl Guardrails {
         MAX_TARGETS,
         MAX_CHAIN_DEPTH,
         MAX_EDGE_RATE,
+        ORG_POLICY,
     ];
 
     /// Reads the limits from settings: name of the environment variable to value. Names that are not limits are left
@@ -208,6 +243,7 @@ impl Guardrails {
             max_targets: read.limit(MAX_TARGETS, |text| number(text, Self::MAX_TARGETS))?,
             max_chain_depth: read.limit(MAX_CHAIN_DEPTH, |text| number(text, Self::MAX_CHAIN_DEPTH))?,
             max_edge_rate: read.limit(MAX_EDGE_RATE, |text| number(text, Self::MAX_EDGE_RATE))?,
+            org_policy: read.limit(ORG_POLICY, org_policy)?,
             app_login: None,
             create_issues: false,
         })
@@ -235,52 +271,6 @@ impl Guardrails {
     pub fn with_issues(mut self, create_issues: bool) -> Self {
         self.create_issues = create_issues;
         self
-    }
-
-    /// The limits in force, as people and programs read them, in the order of [`Guardrails::SETTINGS`].
-    #[must_use]
-    pub fn effective(&self) -> Vec<EffectiveLimit> {
-        let list = |set: &Option<PatternSet>| set.as_ref().map_or_else(|| "*".to_owned(), comma_separated);
-        let owners = match &self.owners.value {
-            Owners::OfTheApp(None) => "the App's owner".to_owned(),
-            Owners::OfTheApp(Some(owner)) => owner.to_string(),
-            Owners::Listed(patterns) => comma_separated(patterns),
-            Owners::All => "*".to_owned(),
-        };
-        let words: Vec<_> = self.conclusions.value.iter().map(|conclusion| conclusion.as_str()).collect();
-        vec![
-            EffectiveLimit::new(OWNERS, &self.owners, owners),
-            EffectiveLimit::new(SOURCES, &self.source_repositories, list(&self.source_repositories.value)),
-            EffectiveLimit::new(TARGETS, &self.target_repositories, list(&self.target_repositories.value)),
-            EffectiveLimit::new(WORKFLOWS, &self.source_workflows, list(&self.source_workflows.value)),
-            EffectiveLimit::new(CONCLUSIONS, &self.conclusions, words.join(",")),
-            EffectiveLimit::new(
-                DEFAULT_BRANCH_ONLY,
-                &self.default_branch_only,
-                self.default_branch_only.value.to_string(),
-            ),
-            EffectiveLimit::new(DEFAULT_REF, &self.default_ref, self.default_ref.value.to_string()),
-            EffectiveLimit::new(MAX_TARGETS, &self.max_targets, self.max_targets.value.to_string()),
-            EffectiveLimit::new(MAX_CHAIN_DEPTH, &self.max_chain_depth, self.max_chain_depth.value.to_string()),
-            EffectiveLimit::new(MAX_EDGE_RATE, &self.max_edge_rate, self.max_edge_rate.value.to_string()),
-        ]
-    }
-}
-
-/// A limit in force, as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EffectiveLimit {
-    /// The environment variable's name.
-    pub name: &'static str,
-    /// The value, as it could be written in the variable; a list that allows everything is `*`.
-    pub value: String,
-    /// Where it was set.
-    pub origin: Origin,
-}
-
-impl EffectiveLimit {
-    fn new<T>(setting: Setting, limit: &Limit<T>, value: String) -> Self {
-        Self { name: setting.name, value, origin: limit.origin.clone() }
     }
 }
 
@@ -351,6 +341,12 @@ fn boolean(text: &str) -> Result<bool, String> {
     text.to_ascii_lowercase().parse().map_err(expected("`true` or `false`", text))
 }
 
+fn org_policy(text: &str) -> Result<OrgPolicy, String> {
+    let words = [OrgPolicy::Optional, OrgPolicy::Required];
+    let problem = || format!("expected `optional` or `required`, got {}", quote(text));
+    words.into_iter().find(|word| word.as_str() == text).ok_or_else(problem)
+}
+
 fn number(text: &str, most: usize) -> Result<usize, String> {
     let problem = || format!("expected a number from 1 to {most}, got {}", quote(text));
     text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(problem)
@@ -363,10 +359,6 @@ fn elements(text: &str) -> impl Iterator<Item = &str> {
 
 fn expected<E>(what: &'static str, text: &str) -> impl Fn(E) -> String {
     move |_| format!("expected {what}, got {}", quote(text))
-}
-
-fn comma_separated(patterns: &PatternSet) -> String {
-    patterns.patterns().iter().map(Pattern::as_str).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -401,6 +393,7 @@ mod tests {
         DISPATCH_MAX_TARGETS_PER_RUN = 25 (default)
         DISPATCH_MAX_CHAIN_DEPTH = 8 (default)
         DISPATCH_MAX_EDGE_RATE = 100 (default)
+        ORG_POLICY = optional (default)
         ");
     }
 
@@ -429,6 +422,7 @@ mod tests {
         DISPATCH_MAX_TARGETS_PER_RUN = 90 (DISPATCH_MAX_TARGETS_PER_RUN)
         DISPATCH_MAX_CHAIN_DEPTH = 1 (DISPATCH_MAX_CHAIN_DEPTH)
         DISPATCH_MAX_EDGE_RATE = 100 (default)
+        ORG_POLICY = optional (default)
         ");
     }
 
@@ -480,6 +474,7 @@ mod tests {
             ("DISPATCH_MAX_TARGETS_PER_RUN", "0"),
             ("DISPATCH_MAX_TARGETS_PER_RUN", "91"),
             ("DISPATCH_MAX_CHAIN_DEPTH", "-1\n"),
+            ("ORG_POLICY", "yes"),
         ];
         let lines: Vec<_> = cases.iter().map(|case| read(&[*case]).unwrap_err().to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -495,6 +490,7 @@ mod tests {
         DISPATCH_MAX_TARGETS_PER_RUN: expected a number from 1 to 90, got `0`
         DISPATCH_MAX_TARGETS_PER_RUN: expected a number from 1 to 90, got `91`
         DISPATCH_MAX_CHAIN_DEPTH: expected a number from 1 to 32, got `-1`
+        ORG_POLICY: expected `optional` or `required`, got `yes`
         ");
     }
 }

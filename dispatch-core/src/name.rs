@@ -180,6 +180,14 @@ pub struct Repository {
     slash: usize,
 }
 
+impl Owner {
+    /// The owner's repository `.github`, whose policy file holds what the owner allows in all of his repositories.
+    #[must_use]
+    pub fn dot_github(&self) -> Repository {
+        Repository { full: format!("{self}/.github").into(), slash: self.0.len() }
+    }
+}
+
 impl Repository {
     /// The longest legal `owner/name`: 39 + 1 + 100 characters.
     pub const MAX_LENGTH: usize = 140;

@@ -88,7 +88,7 @@ impl PolicyText {
     /// Reads the policy file of a repository. `file`: its name, as it is to be shown.
     #[must_use]
     pub fn read(repository: &Repository, path: PolicyPath, bytes: &[u8], file: &str) -> Self {
-        let Checked { policy, diagnostics } = Policy::check(bytes, &repository.owner(), file);
+        let Checked { policy, diagnostics } = Policy::check_in(bytes, repository, file);
         let text = String::from_utf8_lossy(bytes).into_owned();
         Self { path, policy: policy.map(Arc::new), checked: Arc::new(diagnostics), text }
     }

@@ -28,6 +28,7 @@ mod lookup;
 mod notice;
 mod parked;
 mod plan;
+mod policies;
 mod proposal;
 mod recover;
 mod report;

@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod environment;
 pub(crate) mod finding;
 pub(crate) mod gate;
+mod limits;
 pub(crate) mod raw;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::accept::is_harmless;
 pub use self::accept::{Accept, ValuePattern};
 pub use self::environment::{EnvironmentAction, EnvironmentRule};
+pub use self::limits::{AtLine, OwnerLimits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::event::{Conclusion, PullRequestAction};
 use crate::name::{CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
@@ -77,6 +79,7 @@ pub struct Policy {
     /// that are about others.
     inbound_by_source: BTreeMap<Repository, Vec<usize>>,
     environments: Vec<EnvironmentRule>,
+    limits: Option<Box<OwnerLimits>>,
 }
 
 impl Policy {
@@ -87,7 +90,7 @@ impl Policy {
         for (position, rule) in inbound.iter().enumerate() {
             inbound_by_source.entry(rule.repository.clone()).or_default().push(position);
         }
-        Self { outbound, inbound, inbound_by_source, environments: Vec::new() }
+        Self { outbound, inbound, inbound_by_source, environments: Vec::new(), limits: None }
     }
 
     /// The same, with the environments that pull requests of this repository get.
@@ -96,11 +99,26 @@ impl Policy {
         Self { environments, ..self }
     }
 
+    /// The same, with what the owner allows.
+    #[must_use]
+    pub fn with_limits(self, limits: Option<OwnerLimits>) -> Self {
+        Self { limits: limits.map(Box::new), ..self }
+    }
+
     /// Reads a policy file. `owner` is the owner of the repository that holds it: the owner that a bare repository name
-    /// means. `file` is the name to use in diagnostics.
+    /// means. `file` is the name to use in diagnostics. Where the repository is known, use [`Policy::check_in`]: only that
+    /// one can tell whether [limits](OwnerLimits) count.
     #[must_use]
     pub fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
-        check::check(bytes, owner, file)
+        check::check(bytes, owner, true, file)
+    }
+
+    /// Reads the policy file of a repository. [Limits](OwnerLimits) are an error in every repository that is not named
+    /// `.github`: whoever wrote them there would believe in them.
+    #[must_use]
+    pub fn check_in(bytes: &[u8], repository: &Repository, file: &str) -> Checked {
+        let owner = repository.owner();
+        check::check(bytes, &owner, *repository == owner.dot_github(), file)
     }
 
     /// The outbound rules, in the order of the file.
@@ -119,6 +137,12 @@ impl Policy {
     #[must_use]
     pub fn environments(&self) -> &[EnvironmentRule] {
         &self.environments
+    }
+
+    /// What the owner of the file allows in all of his repositories; None: it says nothing of it.
+    #[must_use]
+    pub fn limits(&self) -> Option<&OwnerLimits> {
+        self.limits.as_deref()
     }
 
     /// The inbound rules that name this source repository, in the order of the file.

@@ -60,7 +60,7 @@ impl ProposedFile {
         let hides_another = files.iter().all(Option::is_some);
         let (path, file) =
             PolicyPath::ALL.into_iter().zip(files).find_map(|(path, file)| Some((path, file.as_ref()?)))?;
-        let checked = Policy::check(&file.bytes, &repository.owner(), path.as_str());
+        let checked = Policy::check_in(&file.bytes, repository, path.as_str());
         Some(Self { path, checked, hides_another })
     }
 }

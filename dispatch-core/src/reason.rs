@@ -60,20 +60,20 @@ reasons! {
         "the operator does not serve this owner",
         "ask the operator to add the owner to OWNER_ALLOWLIST";
     SourceRepoNotAllowlisted = "source_repo_not_allowlisted", Source,
-        "the operator does not let this repository start anything",
-        "ask the operator to add the repository to SOURCE_REPO_ALLOWLIST";
+        "the operator, or the owner, does not let this repository do that",
+        "ask the operator to add the repository to SOURCE_REPO_ALLOWLIST, or the owner to add it to his `limits`";
     SourceWorkflowNotAllowlisted = "source_workflow_not_allowlisted", Source,
-        "the operator does not let this workflow start anything",
-        "ask the operator to add the workflow to SOURCE_WORKFLOW_ALLOWLIST";
+        "the operator, or the owner, does not let this workflow start anything",
+        "ask the operator to add the workflow to SOURCE_WORKFLOW_ALLOWLIST, or the owner to add it to his `limits`";
     SourceHeadRepositoryUnverifiable = "source_head_repository_unverifiable", Source,
         "GitHub does not say where the run's commit came from, so it could be a fork",
         "re-run the workflow from a branch of the repository itself";
     SourceConclusionNotAllowed = "source_conclusion_not_allowed", Source,
         "the run's conclusion is not one that may start anything",
-        "only conclusions in ALLOWED_SOURCE_CONCLUSIONS count; a rule narrows them with `conclusions`";
+        "only conclusions in ALLOWED_SOURCE_CONCLUSIONS count; owners and rules narrow them with `conclusions`";
     SourceNotDefaultBranch = "source_not_default_branch", Source,
         "the run was not on the default branch",
-        "run on the default branch, or ask the operator to set ENFORCE_SOURCE_DEFAULT_BRANCH to false";
+        "run on the default branch, or ask the operator about ENFORCE_SOURCE_DEFAULT_BRANCH, and the owner about his `limits`";
     EventTooOld = "event_too_old", Source,
         "the event is too old to be wanted still",
         "start the work again by hand if it is still wanted, or ask the operator about MAX_EVENT_AGE";
@@ -83,6 +83,9 @@ reasons! {
     SourcePolicyInvalid = "source_policy_invalid", Source,
         "the source repository's policy file has errors",
         "run `dispatch lint` on the file; nothing starts until it has no error";
+    SourceLimitsUnknown = "source_limits_unknown", Source,
+        "what the owner of the source repository allows cannot be read",
+        "mend the policy file of the owner's `.github` repository, and install the App on it";
     NoRuleMatched = "no_rule_matched", Source,
         "no outbound rule is about this event",
         "add an `outbound` rule whose source names this workflow";
@@ -94,7 +97,7 @@ reasons! {
         "name the event in `events` on both sides, if you trust everybody who can cause it";
     SourceFromFork = "source_from_fork", Source,
         "the run's commit comes from a fork",
-        "both sides must say `forks: true` to accept runs of forks";
+        "both sides must say `forks: true` to accept what comes from forks, and no owner may forbid it";
     SourceRefUnverified = "source_ref_unverified", Source,
         "the run's commit was not proven to be on that branch",
         "a tag can carry a branch's name; run the workflow on the branch itself";
@@ -135,17 +138,17 @@ reasons! {
         "a workflow cannot start itself",
         "name another workflow or another repository as the target";
     TargetRepoNotAllowlisted = "target_repo_not_allowlisted", Source,
-        "the operator does not let anything start in this repository",
-        "ask the operator to add the repository to TARGET_REPO_ALLOWLIST";
+        "the operator, or the owner, does not let anything start in this repository",
+        "ask the operator to add the repository to TARGET_REPO_ALLOWLIST, or the owner to add it to his `limits`";
     MaxTargetsExceeded = "max_targets_exceeded", Source,
-        "the event has more targets than the operator allows",
-        "name fewer targets, or ask the operator about DISPATCH_MAX_TARGETS_PER_RUN";
+        "the event has more targets than the operator or the owner allows",
+        "name fewer targets, or ask the operator about DISPATCH_MAX_TARGETS_PER_RUN and the owner about his `limits`";
     LoopDetected = "loop_detected", Source,
         "the chain of dispatches would come back to a place where it has been",
         "break the loop: one of its rules must go";
     ChainTooDeep = "chain_too_deep", Source,
-        "the chain of dispatches is longer than the operator allows",
-        "shorten the chain, or ask the operator about DISPATCH_MAX_CHAIN_DEPTH";
+        "the chain of dispatches is longer than the operator or the owner allows",
+        "shorten the chain, or ask the operator about DISPATCH_MAX_CHAIN_DEPTH and the owner about his `limits`";
     RootBudgetExceeded = "root_budget_exceeded", Source,
         "the event at the root of the chain has started as much as one event may",
         "split the work: one event may start a limited number of dispatches over all its chain";
@@ -170,6 +173,12 @@ reasons! {
     UnreadableTargetConfig = "unreadable_target_config", Target,
         "GitHub does not let the App read the target repository's policy file",
         "accept the permissions that the App asks for where it is installed on the target repository";
+    TargetLimitsUnknown = "target_limits_unknown", Target,
+        "what the owner of the target repository allows cannot be read",
+        "mend the policy file of the owner's `.github` repository, and install the App on it";
+    TargetLimitsExceeded = "target_limits_exceeded", Target,
+        "the owner of the target repository does not allow it",
+        "ask the owner of the target repository to change the `limits` of his `.github` repository";
     RepositoryIdentityChanged = "repository_identity_changed", Target,
         "another repository is now behind this name",
         "confirm the new repository with `repository_id` in the rule";
@@ -247,6 +256,7 @@ mod tests {
         Source event_too_old
         Source source_policy_missing
         Source source_policy_invalid
+        Source source_limits_unknown
         Source no_rule_matched
         Source source_branch_not_matched
         Source source_event_not_allowed
@@ -276,6 +286,8 @@ mod tests {
         Target missing_target_config
         Target invalid_target_config
         Target unreadable_target_config
+        Target target_limits_unknown
+        Target target_limits_exceeded
         Target repository_identity_changed
         Target inbound_not_authorized
         Target inputs_not_accepted

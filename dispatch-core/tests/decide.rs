@@ -569,18 +569,18 @@ fn only_what_is_needed_is_looked_up_and_all_that_can_be_at_once() {
         setup.plan();
         setup.asked.join("; ")
     };
-    insta::assert_snapshot!(asked(|_| ()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
-    insta::assert_snapshot!(asked(|s| { s.run().attempt = 2 }), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; lane ci.yml main > cd.yml; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:2; commit on main of acme/api");
-    insta::assert_snapshot!(asked(|s| s.outbound.clear()), @"policy of acme/api; chain of 7000000001");
-    insta::assert_snapshot!(asked(|s| s.inbound.clear()), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy");
-    insta::assert_snapshot!(asked(Setup::accept_fork), @"policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1");
+    insta::assert_snapshot!(asked(|_| ()), @"policy of acme/.github; policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
+    insta::assert_snapshot!(asked(|s| { s.run().attempt = 2 }), @"policy of acme/.github; policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; lane ci.yml main > cd.yml; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:2; commit on main of acme/api");
+    insta::assert_snapshot!(asked(|s| s.outbound.clear()), @"policy of acme/.github; policy of acme/api; chain of 7000000001");
+    insta::assert_snapshot!(asked(|s| s.inbound.clear()), @"policy of acme/.github; policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy");
+    insta::assert_snapshot!(asked(Setup::accept_fork), @"policy of acme/.github; policy of acme/api; chain of 7000000001; policy of acme/deploy; edge acme/api > acme/deploy; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1");
 
     let mut setup = Setup::new();
     setup.outbound[0]
         .targets
         .extend(["acme/a", "acme/b"].map(|name| Target { repository: repository(name), ..target(9) }));
     setup.plan();
-    insta::assert_snapshot!(setup.asked.join("; "), @"policy of acme/api; chain of 7000000001; policy of acme/a; policy of acme/b; policy of acme/deploy; edge acme/api > acme/a; edge acme/api > acme/b; edge acme/api > acme/deploy; uses of cd.yml in acme/a; uses of cd.yml in acme/b; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
+    insta::assert_snapshot!(setup.asked.join("; "), @"policy of acme/.github; policy of acme/api; chain of 7000000001; policy of acme/a; policy of acme/b; policy of acme/deploy; edge acme/api > acme/a; edge acme/api > acme/b; edge acme/api > acme/deploy; uses of cd.yml in acme/a; uses of cd.yml in acme/b; uses of cd.yml in acme/deploy; spent by the chain of workflow_run:11:7000000001:1; commit on main of acme/api");
 }
 
 #[test]
@@ -597,5 +597,5 @@ fn an_answered_lookup_is_never_asked_again() {
             known.look_up(lookup, &mut setup);
         }
     }
-    assert_eq!(seen.len(), 8);
+    assert_eq!(seen.len(), 10);
 }

@@ -150,6 +150,11 @@ fn the_json_keeps_its_shape() {
           "name": "DISPATCH_MAX_EDGE_RATE",
           "value": "100",
           "origin": "default"
+        },
+        {
+          "name": "ORG_POLICY",
+          "value": "optional",
+          "origin": "default"
         }
       ]
     }
@@ -202,7 +207,7 @@ fn people_read_each_decision_with_its_lines() {
       - nothing else was started along the chain of `workflow_run:11:7000000001:1`
       - commit `3484a3fb816e0859fd6e1cea078d76385ff50625` has been on `main` of `acme/api`
 
-    limits that the operator set:
+    limits that the operator or an owner set:
       ENFORCE_SOURCE_DEFAULT_BRANCH  false
     ");
 }

@@ -67,7 +67,7 @@ impl PolicySource {
     /// What the file of this repository means, or what is wrong with it.
     pub(crate) fn check(&self, repository: &Repository) -> PolicyFile {
         let path = self.path;
-        let checked = Policy::check(&self.bytes, &repository.owner(), &format!("{repository}/{path}"));
+        let checked = Policy::check_in(&self.bytes, repository, &format!("{repository}/{path}"));
         match checked.policy {
             Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
             None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },

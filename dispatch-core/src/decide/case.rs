@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::limits::Limits;
 use super::source::Admitted;
 use crate::chain::Place;
 use crate::environment::EnvironmentUse;
@@ -19,6 +20,8 @@ pub(super) struct Case<'a> {
     pub(super) event: &'a Event,
     pub(super) cause: Cause<'a>,
     pub(super) guardrails: &'a Guardrails,
+    /// What the source's owner allows, where he says it.
+    pub(super) limits: Option<Limits<'a>>,
     /// Whether it is decided about once more because somebody wants it again.
     pub(super) again: bool,
     /// What the dispatches are known by that follow from it.

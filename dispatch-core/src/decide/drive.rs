@@ -17,6 +17,11 @@ pub trait Answers {
     /// The policy file of a repository, on its default branch.
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer;
 
+    /// Whether the policy file of a `.github` repository has held its owner's limits before.
+    fn limits_seen(&mut self, _repository: &Repository) -> bool {
+        false
+    }
+
     /// The chain that led to a run, if something here started it.
     fn chain(&mut self, _run: RunId) -> Option<Chain> {
         None
@@ -130,6 +135,10 @@ impl Known {
             Lookup::Policy(repository) => {
                 let answer = answers.policy(&repository);
                 self.policies.insert(repository, answer);
+            }
+            Lookup::LimitsSeen(repository) => {
+                let seen = answers.limits_seen(&repository);
+                self.limits_seen.insert(repository, seen);
             }
             Lookup::Chain(run) => {
                 self.chains.insert(run, answers.chain(run));

@@ -21,6 +21,8 @@ use crate::pull_request::PullRequestRecord;
 pub enum Lookup {
     /// The policy file of a repository, on its default branch.
     Policy(Repository),
+    /// Whether the policy file of this `.github` repository has held its owner's limits before.
+    LimitsSeen(Repository),
     /// The chain that led to this run, if something here started it.
     Chain(RunId),
     /// Which repositories were behind the two names when this edge was first used.
@@ -60,6 +62,8 @@ pub enum Lookup {
 pub struct Known {
     /// Policy files.
     pub policies: BTreeMap<Repository, PolicyAnswer>,
+    /// Whether `.github` repositories have held their owners' limits before.
+    pub limits_seen: BTreeMap<Repository, bool>,
     /// Chains; None: nothing here started the run.
     pub chains: BTreeMap<RunId, Option<Chain>>,
     /// Edges; None: never used.

@@ -3,6 +3,7 @@
 use super::case::{Case, Cause, branch_words, conclusion_words};
 use super::filter::{Subject, misfit};
 use super::known::{Known, Missing};
+use super::limits::Limits;
 use super::plan::Skipped;
 use super::{Identity, PolicyAnswer, PolicyFile, Stop, environment};
 use crate::event::{Command, Event, EventKind, Head, PullRequest, WorkflowRun};
@@ -119,6 +120,18 @@ fn admit_run<'a>(event: &'a Event, run: &'a WorkflowRun, guardrails: &'a Guardra
         );
     };
     Ok(Admitted::Run { run, workflow })
+}
+
+/// The same event, within the limits of the source's owner.
+pub(super) fn limited<'a>(case: Case<'a>, limits: Result<Option<Limits<'a>>, String>) -> Result<Case<'a>, Skipped> {
+    // Who gives a command is told why nothing came of it.
+    let answer = matches!(case.cause, Cause::Command(_));
+    let skipped = |reason, message| Skipped { reason, message, outbound_rule: None, answer };
+    let limits = limits.map_err(|problem| skipped(Reason::SourceLimitsUnknown, problem))?;
+    match limits.as_ref().and_then(|limits| limits.beyond_for_event(&case)) {
+        Some((reason, message)) => Err(skipped(reason, message)),
+        None => Ok(Case { limits, ..case }),
+    }
 }
 
 /// The outbound rules that fit the event, in the order of the file. Never empty.

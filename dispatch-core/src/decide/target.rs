@@ -6,6 +6,7 @@ use super::case::{Case, Cause};
 use super::consent::Consent;
 use super::environment;
 use super::known::{EdgeKey, Identity, Known, LaneKey, Lookup, Missing, PolicyAnswer, PolicyFile};
+use super::limits;
 use super::plan::{Allowed, Decision, Denied, Verdict, Visibility};
 use super::source::FittingRule;
 use crate::chain::{Chain, Place};
@@ -24,6 +25,8 @@ pub(super) struct Entry<'a> {
     target: &'a Target,
     place: Place,
     outbound_rule: RuleLocation,
+    /// Which of the event's targets that the operator lets be started it is, from 1.
+    number: usize,
     /// What would be sent, or why nothing is, as far as the source's side can tell. None: an answer is missing.
     prepared: Option<Result<Prepared, Denied>>,
 }
@@ -57,11 +60,12 @@ pub(super) fn prepare<'a>(
             let place = Place { repository: target.repository.clone(), start: target.start.clone() };
             let first = seen.insert(place.clone());
             let prepared = match guard(case, &place, first, &mut considered) {
-                Ok(()) => follow(case, (&rule.source, target), &place, side, known, missing),
+                Ok(()) => follow(case, (&rule.source, target), (&place, considered), side, known, missing),
                 Err(denied) => Some(Err(denied)),
             };
+            let number = considered;
             let outbound_rule = RuleLocation { repository: case.repository().clone(), path, line: target.line };
-            entries.push(Entry { source: &rule.source, target, place, outbound_rule, prepared });
+            entries.push(Entry { source: &rule.source, target, place, outbound_rule, number, prepared });
         }
     }
     entries
@@ -101,7 +105,7 @@ fn guard(case: &Case<'_>, place: &Place, first: bool, considered: &mut usize) ->
 fn follow(
     case: &Case<'_>,
     (source, target): (&Source, &Target),
-    place: &Place,
+    (place, number): (&Place, usize),
     side: &SourceSide<'_>,
     known: &Known,
     missing: &mut Missing,
@@ -110,6 +114,10 @@ fn follow(
         Ok(chain) => chain,
         Err(denied) => return Some(Err(denied)),
     };
+    let limits = case.limits.as_ref();
+    if let Some((reason, message)) = limits.and_then(|it| it.beyond_for_target(place, number, chain.depth())) {
+        return Some(deny(reason, message));
+    }
     let environment = match environment::resolve(case, side.policy, (source, target), known, missing)? {
         Ok(environment) => environment,
         Err(denied) => return Some(Err(denied)),
@@ -191,12 +199,15 @@ fn no_value(what: &str, name: &str, error: &RenderError) -> Denied {
     denied(Reason::InputsTemplateError, format!("the {what} {} cannot be computed: {error}", quote(name)))
 }
 
-/// The target's ref, else the run's branch, else the operator's default. None: the branch is nothing to start at.
+/// The target's ref, else the run's branch, else the owner's default, else the operator's. None: the branch is nothing to start at.
 fn git_ref(case: &Case<'_>, target: &Target) -> Option<GitRef> {
     match (&target.git_ref, case.run().and_then(|run| run.head_branch.as_ref())) {
         (Some(git_ref), _) => Some(git_ref.clone()),
         (None, Some(branch)) => branch.as_str().parse().ok(),
-        (None, None) => Some(case.guardrails.default_ref.value.clone()),
+        (None, None) => {
+            let of_owner = case.limits.as_ref().and_then(|limits| limits.default_ref());
+            Some(of_owner.unwrap_or(&case.guardrails.default_ref.value).clone())
+        }
     }
 }
 
@@ -233,9 +244,12 @@ impl Entry<'_> {
             None => Some(None),
         };
         let uses = missing.or_ask(known.edge_uses.get(&self.place), || Lookup::EdgeUses(self.place.clone()));
-        let (answer, edge, newest, uses) = (answer?, *edge?, newest?, *uses?);
+        let limits = limits::of_target(case, repository, known, missing);
+        let (answer, edge, newest, uses, limits) = (answer?, *edge?, newest?, *uses?, limits?);
 
-        let verdict = usable_policy(&self.place, answer).and_then(|(identity, path, policy)| {
+        let beyond = limits::beyond(case, limits, &self.place, (self.number, prepared.chain.depth(), uses));
+        let usable = beyond.map_or_else(|| usable_policy(&self.place, answer), Err);
+        let verdict = usable.and_then(|(identity, path, policy)| {
             let (source, target) = (self.source, self.target);
             let (request, environment) = (&prepared.request, prepared.environment.as_ref());
             let consent = Consent { case, source, target, request, environment, identity, edge, newest };

@@ -2,6 +2,7 @@
 
 mod accept;
 mod environment;
+mod limits;
 mod source;
 mod target;
 mod template;
@@ -21,11 +22,11 @@ use crate::pattern::{Pattern, PatternError, PatternSet};
 const POLICY: gate::Kind =
     gate::Kind { noun: "a policy", levels: 8, split: "split the rules over several repositories" };
 
-pub(super) fn check(bytes: &[u8], owner: &Owner, file: &str) -> Checked {
+pub(super) fn check(bytes: &[u8], owner: &Owner, may_limit: bool, file: &str) -> Checked {
     let mut findings = Findings::default();
     let policy = gate::read(bytes, POLICY, &mut findings).map(|document| {
         let written = raw::read::<raw::File>(&document);
-        let mut checker = Checker::new(&document, Some(owner), &mut findings);
+        let mut checker = Checker { may_limit, ..Checker::new(&document, Some(owner), &mut findings) };
         written.map_or_else(Policy::default, |written| checker.file(&written))
     });
     let policy = policy.filter(|_| !findings.is_invalid());
@@ -39,13 +40,15 @@ pub(crate) struct Checker<'c> {
     owner: Option<&'c Owner>,
     /// Whether the file describes environments.
     environments: bool,
+    /// Whether limits count in the repository that holds the file.
+    may_limit: bool,
     pub(crate) findings: &'c mut Findings,
 }
 
 impl<'c> Checker<'c> {
     /// `owner`: the owner that a bare repository name means; None where every name must be whole.
     pub(crate) fn new(document: &'c Document<'c>, owner: Option<&'c Owner>, findings: &'c mut Findings) -> Self {
-        Self { document, owner, environments: false, findings }
+        Self { document, owner, environments: false, may_limit: false, findings }
     }
 }
 
@@ -58,7 +61,8 @@ impl Checker<'_> {
         let environments = self.environments(file.environments.as_ref());
         let outbound = self.rules(file.outbound.as_ref(), Self::outbound);
         let inbound = self.rules(file.inbound.as_ref(), Self::inbound);
-        Policy::new(outbound, inbound).with_environments(environments)
+        let limits = file.limits.as_ref().and_then(|limits| self.limits(limits));
+        Policy::new(outbound, inbound).with_environments(environments).with_limits(limits)
     }
 
     /// The rules of a side. A side whose rules are all commented out has none.

@@ -34,6 +34,7 @@ written! {
         outbound: List<OutboundRule>,
         inbound: List<InboundRule>,
         environments: List<Environment>,
+        limits: Limits,
     }
 
     /// `outbound[]`
@@ -121,6 +122,21 @@ written! {
         links: Map<Text>,
         cleanup: Text,
         ttl: Text,
+    }
+
+    /// `limits`
+    Limits {
+        source_repositories: List<Text>,
+        source_workflows: List<Text>,
+        target_repositories: List<Text>,
+        command_repositories: List<Text>,
+        conclusions: List<Text>,
+        default_branch_only: Flag,
+        forks: Flag,
+        max_targets: Number,
+        max_chain_depth: Number,
+        max_edge_rate: Number,
+        default_ref: Text,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::environment::{Environment, EnvironmentKey, EnvironmentState};
 use crate::event::EventIdentity;
 use crate::fact::Fact;
 use crate::ledger::Ledger;
-use crate::name::{Branch, CheckId, CommitSha, DeliveryId, RepositoryId, RunId};
+use crate::name::{Branch, CheckId, CommitSha, DeliveryId, Repository, RepositoryId, RunId};
 use crate::notice::{CommentAbout, CommentKey, Notice, NoticeKey};
 use crate::projection::ViewRow;
 use crate::proposal::ProposalRecord;
@@ -181,6 +181,8 @@ pub enum Record {
     Proposal(Box<ProposalRecord>),
     /// How many comments were begun in a repository lately.
     NewComments(RepositoryId, NewComments),
+    /// That the policy file of a `.github` repository has held its owner's limits, and when that was first seen.
+    LimitsSeen(Repository, Timestamp),
     /// What is remembered of a pull request.
     PullRequest(Box<PullRequestRecord>),
     /// An environment.
@@ -249,6 +251,7 @@ impl Record {
             Self::Notice(notice) => RecordKey::Notice(notice.key()),
             Self::Proposal(proposal) => RecordKey::Proposal(proposal.check.clone()),
             Self::NewComments(repository, _) => RecordKey::NewComments(*repository),
+            Self::LimitsSeen(repository, _) => RecordKey::LimitsSeen(repository.clone()),
             Self::PullRequest(record) => RecordKey::PullRequest(record.key),
             Self::Environment(environment) => RecordKey::Environment(environment.key.clone()),
             Self::Recovery(_) => RecordKey::Recovery,
@@ -309,6 +312,7 @@ impl Record {
             | Self::Run(..)
             | Self::Target(..)
             | Self::NewComments(..)
+            | Self::LimitsSeen(..)
             | Self::PullRequest(_)
             | Self::Environment(_)
             | Self::Root(..)
@@ -343,6 +347,7 @@ impl Record {
             | Self::Lane(..)
             | Self::Target(..)
             | Self::Report(_)
+            | Self::LimitsSeen(..)
             | Self::Recovery(_)
             | Self::Probe(_) => None,
         }
@@ -393,6 +398,8 @@ pub enum RecordKey {
     Proposal(CheckId),
     /// Of how many comments were begun in a repository.
     NewComments(RepositoryId),
+    /// Of whether a `.github` repository has held its owner's limits.
+    LimitsSeen(Repository),
     /// Of a pull request.
     PullRequest(PullRequestKey),
     /// Of an environment.
@@ -409,6 +416,7 @@ impl fmt::Display for RecordKey {
         match self {
             Self::Delivery(key) => write!(f, "delivery/{key}"),
             Self::Dispatch(key) => write!(f, "dispatch/{key}"),
+            Self::LimitsSeen(repository) => write!(f, "limits/{}", repository.key()),
             Self::Edge(EdgeKey { source, target }) => write!(f, "edge/{}>{}", source.key(), target.key()),
             Self::Lane(LaneKey { source, branch, target }) => write!(
                 f,

@@ -259,7 +259,7 @@ impl Answers for Setup {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
         let source = *repository == self.event.repository.name;
         let (id, text) = if source { (SOURCE, &self.source) } else { (TARGET, &self.target) };
-        let checked = Policy::check(text.as_bytes(), &repository.owner(), "dispatching.yml");
+        let checked = Policy::check_in(text.as_bytes(), repository, "dispatching.yml");
         let path = PolicyPath::Root;
         let file = match checked.policy {
             Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },

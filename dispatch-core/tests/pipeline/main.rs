@@ -9,6 +9,7 @@ mod consent;
 mod doubt;
 mod house;
 mod ingress;
+mod limits;
 mod loops;
 mod notices;
 mod parked;

@@ -22,7 +22,7 @@ pub(crate) type Files<'t> = [(&'t str, &'t str)];
 pub(crate) fn policies(files: &Files<'_>) -> BTreeMap<Repository, PolicyFile> {
     let parsed = files.iter().map(|(name, text)| {
         let repository: Repository = name.parse().unwrap();
-        let checked = Policy::check(text.as_bytes(), &repository.owner(), &format!("{name}/dispatching.yml"));
+        let checked = Policy::check_in(text.as_bytes(), &repository, &format!("{name}/dispatching.yml"));
         let path = PolicyPath::Root;
         let file = match checked.policy {
             Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },

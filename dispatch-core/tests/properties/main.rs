@@ -3,6 +3,7 @@
 //! | promise | property |
 //! |---|---|
 //! | no dispatch without both consents | a naive oracle, written apart from the decision, says the same for every target |
+//! | what an owner allows can only narrow | what is allowed within limits is allowed without them, and is the same request |
 //! | every denial explains itself | code, sentence, file and line of the source's side; what is hidden reads alike |
 //! | no loops | wherever policies lead, every chain ends, is nowhere twice, and spends at most its root's budget |
 //! | a test of policies is about the decision itself | written from what was decided it passes, and with a start left out it fails |
@@ -18,7 +19,7 @@ mod worlds;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use dispatch_core::decide::{Decision, SourceView, Visibility, decide_with};
+use dispatch_core::decide::{Allowed, Decision, PolicyFile, SourceView, Visibility, decide_with};
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::reason::Side;
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
@@ -106,6 +107,37 @@ fn no_pull_request_starts_anything_unless_a_naive_reading_of_both_policies_says_
 #[test]
 fn no_command_starts_anything_unless_a_naive_reading_of_both_policies_says_so() {
     agree_in_every_world_of(Kind::Command);
+}
+
+#[test]
+fn what_an_owner_allows_takes_away_and_never_adds() {
+    let (kept, taken) = (Cell::new(0_usize), Cell::new(0_usize));
+    in_every_world(|world| {
+        let mut settings = world.settings.clone();
+        settings.remove("ORG_POLICY");
+        let mut free = World { settings, limits_seen: false, ..world.clone() };
+        for (_, answer) in free.policies.iter_mut().filter(|(repository, _)| repository.name() == ".github") {
+            answer.file = PolicyFile::Absent;
+        }
+        let without: BTreeMap<_, _> = plan(&free)
+            .allowed()
+            .map(|(decision, allowed)| {
+                (decision.target.clone(), (allowed.request.values(), allowed.inbound_rule.clone()))
+            })
+            .collect();
+        let within = plan(&world);
+        // What one target does not spend of a budget, another one may; and a default is no limit.
+        let more_is_left = free.spent > 90;
+        let is_default = |allowed: &Allowed| allowed.request.git_ref().is_some_and(|it| it.as_str() == "release");
+        for (decision, allowed) in within.allowed().filter(|(_, allowed)| !more_is_left && !is_default(allowed)) {
+            let same = without.get(&decision.target);
+            prop_assert_eq!(same, Some(&(allowed.request.values(), allowed.inbound_rule.clone())));
+            kept.set(kept.get() + 1);
+        }
+        taken.set(taken.get() + without.len().saturating_sub(within.allowed().count()));
+        Ok(())
+    });
+    assert!(kept.get() > 50 && taken.get() > 20, "{kept:?} {taken:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! or no, and what is sent.
 
 mod environments;
+mod limits;
 mod pull_requests;
 mod runs;
 mod values;
@@ -40,6 +41,10 @@ pub fn targets(world: &World) -> Option<Vec<Option<Sent>>> {
         EventKind::Command(command) => pull_requests::is_given(world, command),
         _ => false,
     };
+    let limits = limits::of_owner(world, &world.event.repository.name)?;
+    if !listens || !limits::allow_event(world, &limits) {
+        return None;
+    }
     let rules = world.outbound().iter().filter(|rule| pull_requests::takes_the_argument(world, &rule.source));
     let entries: Vec<(&OutboundRule, &Target)> =
         rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target))).collect();
@@ -51,7 +56,7 @@ pub fn targets(world: &World) -> Option<Vec<Option<Sent>>> {
                 || environments::to_destroy(world, &rule.source, target).is_some()
         })
         .collect();
-    if !listens || entries.is_empty() || our_own(world) {
+    if entries.is_empty() || our_own(world) {
         return None;
     }
     let mut spent = world.spent;
@@ -126,6 +131,14 @@ fn one(world: &World, rule: &OutboundRule, target: &Target, before: &[&Target]) 
             return None;
         }
         if chain.places.len() > number(world, "DISPATCH_MAX_CHAIN_DEPTH", 8) {
+            return None;
+        }
+    }
+    let owners =
+        [&world.event.repository.name, &target.repository].map(|repository| limits::of_owner(world, repository));
+    for limits in owners {
+        let limits = limits?;
+        if !limits::allow_event(world, &limits) || !limits::allow_target(world, &limits, target, considered + 1) {
             return None;
         }
     }

@@ -1,6 +1,7 @@
 //! Worlds of a few repositories, in which agreement is likely and everything else happens too.
 
 mod events;
+mod limits;
 mod policies;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use self::events::{event, facts};
+use self::limits::owner_limits;
 use self::policies::{source_policy, start, target_policy};
 
 /// The first one is the source. The id of each is its position and ten.
@@ -32,6 +34,8 @@ pub struct World {
     pub facts: PullRequestFacts,
     pub settings: BTreeMap<String, String>,
     pub policies: BTreeMap<Repository, PolicyAnswer>,
+    /// Whether owners had limits before.
+    pub limits_seen: bool,
     pub chain: Option<Chain>,
     /// By target.
     pub edges: BTreeMap<Repository, Edge>,
@@ -83,7 +87,8 @@ impl World {
     pub fn only_the_source(&self) -> BTreeMap<Repository, PolicyAnswer> {
         let nobody = PolicyAnswer { repository: None, file: PolicyFile::Absent };
         let only = |(name, answer): (&Repository, &PolicyAnswer)| {
-            let answer = if *name == self.event.repository.name { answer.clone() } else { nobody.clone() };
+            let own = *name == self.event.repository.name || name.as_str() == "acme/.github";
+            let answer = if own { answer.clone() } else { nobody.clone() };
             (name.clone(), answer)
         };
         self.policies.iter().map(only).collect()
@@ -100,6 +105,10 @@ impl World {
 impl Answers for &World {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
         self.policies[repository].clone()
+    }
+
+    fn limits_seen(&mut self, _repository: &Repository) -> bool {
+        self.limits_seen
     }
 
     fn chain(&mut self, _run: RunId) -> Option<Chain> {
@@ -166,25 +175,33 @@ pub fn world(kind: Kind) -> impl Strategy<Value = World> {
     // Only runs are caused by something that was started here.
     let chain = maybe(0.2, chain()).prop_map(move |chain| chain.filter(|_| kind == Kind::Run));
     let case = (event(kind), facts(), settings());
-    (case, policies, chain, edges, maybe(0.5, 39_u64..43), commit, brakes).prop_map(
-        |((event, facts, settings), policies, chain, edges, newest, commit, (spent, uses, app_login))| World {
-            event,
-            facts,
-            settings,
-            policies: (0..)
-                .zip([policies.0, policies.1, policies.2, policies.3])
-                .map(|(i, p)| (repository(i), p))
-                .collect(),
-            chain,
-            edges: (1..)
-                .zip([edges.0, edges.1, edges.2])
-                .filter_map(|(i, edge)| Some((repository(i), edge?)))
-                .collect(),
-            newest,
-            spent,
-            uses: (1..).zip(uses).map(|(i, uses)| (repository(i), uses)).collect(),
-            app_login,
-            commit,
+    let owners = (owner_limits("acme").boxed(), owner_limits("partner").boxed(), prop::bool::weighted(0.1));
+    (case, (policies, owners), chain, edges, maybe(0.5, 39_u64..43), commit, brakes).prop_map(
+        |((event, facts, settings), (policies, owners), chain, edges, newest, commit, (spent, uses, app_login))| {
+            World {
+                event,
+                facts,
+                settings,
+                policies: (0..)
+                    .zip([policies.0, policies.1, policies.2, policies.3])
+                    .map(|(i, p)| (repository(i), p))
+                    .chain([
+                        ("acme/.github".parse().unwrap(), owners.0),
+                        ("partner/.github".parse().unwrap(), owners.1),
+                    ])
+                    .collect(),
+                limits_seen: owners.2,
+                chain,
+                edges: (1..)
+                    .zip([edges.0, edges.1, edges.2])
+                    .filter_map(|(i, edge)| Some((repository(i), edge?)))
+                    .collect(),
+                newest,
+                spent,
+                uses: (1..).zip(uses).map(|(i, uses)| (repository(i), uses)).collect(),
+                app_login,
+                commit,
+            }
         },
     )
 }
@@ -202,8 +219,9 @@ fn settings() -> impl Strategy<Value = BTreeMap<String, String>> {
         maybe(0.15, select(vec!["1", "2", "3"])),
         maybe(0.15, select(vec!["1", "2", "3"])),
         maybe(0.3, select(vec!["1", "2", "99"])),
+        maybe(0.1, select(vec!["required", "optional"])),
     );
-    settings.prop_map(|(owners, sources, targets, workflows, conclusions, default_branch, most, depth, rate)| {
+    settings.prop_map(|(owners, sources, targets, workflows, conclusions, default_branch, most, depth, rate, org)| {
         let values = [
             ("OWNER_ALLOWLIST", owners),
             ("SOURCE_REPO_ALLOWLIST", sources),
@@ -214,6 +232,7 @@ fn settings() -> impl Strategy<Value = BTreeMap<String, String>> {
             ("DISPATCH_MAX_TARGETS_PER_RUN", most),
             ("DISPATCH_MAX_CHAIN_DEPTH", depth),
             ("DISPATCH_MAX_EDGE_RATE", rate),
+            ("ORG_POLICY", org),
         ];
         values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
     })

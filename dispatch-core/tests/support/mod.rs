@@ -43,6 +43,10 @@ pub struct Setup {
     /// The login of the App's bot.
     pub app_login: Option<Login>,
     /// What was looked up, in order.
+    /// What owners allow, by their names.
+    pub limits: BTreeMap<&'static str, PolicyAnswer>,
+    /// Whether owners had limits before.
+    pub limits_seen: bool,
     pub asked: Vec<String>,
 }
 
@@ -95,6 +99,8 @@ impl Setup {
             uses: 0,
             commit: CommitOnBranch::Proven,
             app_login: Some(login("dispatch[bot]")),
+            limits: BTreeMap::new(),
+            limits_seen: false,
             asked: Vec::new(),
         }
     }
@@ -171,6 +177,10 @@ pub fn outcome(plan: &Plan) -> String {
 impl Answers for Setup {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
         self.asked.push(format!("policy of {repository}"));
+        if repository.name() == ".github" {
+            let nobody = PolicyAnswer { repository: None, file: PolicyFile::Absent };
+            return self.limits.get(repository.owner().as_str()).cloned().unwrap_or(nobody);
+        }
         let source = *repository == self.event.repository.name;
         if let Some(answer) = if source { &self.source_answer } else { &self.target_answer } {
             return answer.clone();
@@ -185,6 +195,10 @@ impl Answers for Setup {
             Identity::Verified { id: TARGET_ID, private: self.target_private }
         };
         found(identity, Policy::new(outbound, inbound))
+    }
+
+    fn limits_seen(&mut self, _repository: &Repository) -> bool {
+        self.limits_seen
     }
 
     fn chain(&mut self, run: RunId) -> Option<Chain> {

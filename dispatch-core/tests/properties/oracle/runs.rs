@@ -72,7 +72,10 @@ pub fn git_ref(world: &World, target: &Target) -> Option<String> {
         (Some(git_ref), _) => Some(git_ref.as_str().to_owned()),
         (None, Some(branch)) if branch.starts_with("pull/") || branch.starts_with('-') => None,
         (None, Some(branch)) => Some(branch.to_owned()),
-        (None, None) => Some("main".to_owned()),
+        (None, None) => {
+            let limits = super::limits::of_owner(world, &world.event.repository.name)?;
+            Some(limits.default_ref.map_or("main".to_owned(), |git_ref| git_ref.value.as_str().to_owned()))
+        }
     }
 }
 
