@@ -6,7 +6,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dispatch_core::decide::{Answers, CommitOnBranch, Identity, PolicyAnswer, PolicyFile, decide_with};
+use dispatch_core::decide::{
+    Answers, CommitOnBranch, Decided, Identity, Known, PolicyAnswer, PolicyFile, decide, decide_with,
+};
 use dispatch_core::event::Event;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
@@ -22,13 +24,25 @@ fn decide(c: &mut Criterion) {
     let settings = BTreeMap::from([("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())]);
     let guardrails = Guardrails::from_settings(&settings).unwrap();
     let mut group = c.benchmark_group("decide");
-    for (name, targets, rules) in
-        [("1 target, 10 rules", 1, 10), ("1 target, 100000 rules", 1, 100_000), ("25 targets, 10 rules each", 25, 10)]
-    {
-        let mut files = Files::new(event.repository.id, targets, rules);
+    // Rules of the whole organisation: so many in each of a thousand repositories, or in the one that is asked.
+    for (name, targets, repositories, rules) in [
+        ("1 target, 10 rules", 1, 1, 10),
+        ("1 target, 1000000 rules", 1, 1_000, 1_000),
+        ("25 targets, 250 rules", 25, 25, 10),
+        ("25 targets, 1000000 rules", 25, 1_000, 1_000),
+    ] {
+        let mut files = Files::new(event.repository.id, targets, repositories, rules);
         assert_eq!(decide_with(&event, &guardrails, &mut files).allowed().count(), targets, "all are allowed");
         group.bench_function(name, |b| b.iter(|| decide_with(black_box(&event), &guardrails, &mut files)));
+        // A service has the answers at hand when it decides for the last time.
+        let known = files.known(&event, &guardrails);
+        let name = format!("{name}, all known");
+        group.bench_function(name, |b| b.iter(|| decide(black_box(&event), &known, &guardrails)));
     }
+    let rules: Vec<_> = (0..100_000).map(|other| accepts(&format!("acme/other-{other}"))).collect();
+    group.bench_function("for comparison: a scan of 100000 rules", |b| {
+        b.iter(|| rules.iter().filter(|rule| rule.repository == black_box(&event).repository.name).count());
+    });
     group.finish();
 }
 
@@ -36,25 +50,35 @@ fn decide(c: &mut Criterion) {
 struct Files(BTreeMap<Repository, PolicyAnswer>);
 
 impl Files {
-    /// `acme/api` starts something in so many repositories, each of which has so many inbound rules.
-    fn new(source_id: RepositoryId, targets: usize, rules: usize) -> Self {
+    /// `acme/api` starts something in so many repositories. There are some more, and each has so many inbound rules.
+    fn new(source_id: RepositoryId, targets: usize, repositories: usize, rules: usize) -> Self {
         let target = |number: usize| format!("acme/deploy-{number}").parse::<Repository>().unwrap();
         let outbound =
             OutboundRule { source: source(), targets: (0..targets).map(|n| sends(target(n))).collect(), line: 2 };
         let policy = Policy::new(vec![outbound], Vec::new());
         let mut files = BTreeMap::from([("acme/api".parse().unwrap(), found(source_id, policy))]);
-        for number in 0..targets {
-            let others = (1..rules).map(|other| accepts(&format!("acme/other-{other}")));
-            let inbound = others.chain([accepts("acme/api")]).collect();
-            files.insert(target(number), found(RepositoryId(1), Policy::new(Vec::new(), inbound)));
-        }
+        let others = (1..rules).map(|other| accepts(&format!("acme/other-{other}")));
+        let inbound = others.chain([accepts("acme/api")]).collect();
+        // All agree by the same lines: how many rules there are counts, not whether they are alike.
+        let accepting = found(RepositoryId(1), Policy::new(Vec::new(), inbound));
+        files.extend((0..repositories).map(|number| (target(number), accepting.clone())));
         Self(files)
+    }
+
+    /// All answers that the decision asks for.
+    fn known(&mut self, event: &Event, guardrails: &Guardrails) -> Known {
+        let mut known = Known::default();
+        while let Decided::Need(lookups) = decide(event, &known, guardrails) {
+            lookups.into_iter().for_each(|lookup| known.look_up(lookup, self));
+        }
+        known
     }
 }
 
 impl Answers for Files {
     fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
-        self.0.get(repository).unwrap().clone()
+        let nobody = PolicyAnswer { repository: None, file: PolicyFile::Absent };
+        self.0.get(repository).cloned().unwrap_or(nobody)
     }
 
     fn commit_on_branch(&mut self, _: &Repository, _: &Branch, _: &CommitSha) -> CommitOnBranch {

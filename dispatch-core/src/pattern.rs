@@ -7,6 +7,7 @@
 //! assert!(!releases.matches("release/1.2/hotfix"));
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +51,10 @@ impl Pattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    fn has_wildcards(&self) -> bool {
+        self.tokens.iter().any(|token| !matches!(token, Token::Literal(_)))
     }
 
     /// Whether the pattern matches the whole name, with case: for branches.
@@ -160,13 +165,22 @@ impl fmt::Debug for Pattern {
 #[serde(try_from = "Vec<Pattern>", into = "Vec<Pattern>")]
 pub struct PatternSet {
     patterns: Vec<Pattern>,
+    /// Those that match more than one name: only these are walked.
+    wildcards: Vec<Pattern>,
+    /// The other ones.
+    names: BTreeSet<String>,
+    /// The same in lower case.
+    lower_case_names: BTreeSet<String>,
 }
 
 impl PatternSet {
     /// Makes a set; None if there is no pattern.
     #[must_use]
     pub fn new(patterns: Vec<Pattern>) -> Option<Self> {
-        (!patterns.is_empty()).then_some(Self { patterns })
+        let (wildcards, plain): (Vec<_>, Vec<_>) = patterns.iter().cloned().partition(Pattern::has_wildcards);
+        let names: BTreeSet<_> = plain.into_iter().map(|pattern| pattern.text).collect();
+        let lower_case_names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        (!patterns.is_empty()).then_some(Self { patterns, wildcards, names, lower_case_names })
     }
 
     /// The patterns, in the order of the file.
@@ -177,19 +191,20 @@ impl PatternSet {
 
     /// Whether a pattern matches more than one name.
     pub(crate) fn has_wildcards(&self) -> bool {
-        self.patterns.iter().any(|pattern| pattern.as_str().contains(['*', '?']))
+        !self.wildcards.is_empty()
     }
 
     /// Whether a pattern matches the whole name, with case.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(name))
+        self.names.contains(name) || self.wildcards.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Whether a pattern matches the whole name, without case.
     #[must_use]
     pub fn matches_ignore_case(&self, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches_ignore_case(name))
+        self.lower_case_names.contains(&name.to_ascii_lowercase())
+            || self.wildcards.iter().any(|pattern| pattern.matches_ignore_case(name))
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod environment;
 pub(crate) mod finding;
 pub(crate) mod gate;
+mod index;
 mod limits;
 pub(crate) mod raw;
 
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::accept::is_harmless;
 pub use self::accept::{Accept, ValuePattern};
 pub use self::environment::{EnvironmentAction, EnvironmentRule};
+use self::index::BySource;
+pub(crate) use self::index::Happened;
 pub use self::limits::{AtLine, OwnerLimits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::event::{Conclusion, PullRequestAction};
@@ -75,9 +78,10 @@ pub fn two_policy_files() -> Diagnostic {
 pub struct Policy {
     outbound: Vec<OutboundRule>,
     inbound: Vec<InboundRule>,
-    /// Positions in `inbound`, by the source repository that a rule names: so that a decision does not pay for the rules
-    /// that are about others.
-    inbound_by_source: BTreeMap<Repository, Vec<usize>>,
+    /// Positions in `outbound`.
+    outbound_index: BySource,
+    /// Positions in `inbound`, by the source repository that a rule names.
+    inbound_index: BTreeMap<Repository, BySource>,
     environments: Vec<EnvironmentRule>,
     limits: Option<Box<OwnerLimits>>,
 }
@@ -86,11 +90,12 @@ impl Policy {
     /// Puts rules together, in the order of the file.
     #[must_use]
     pub fn new(outbound: Vec<OutboundRule>, inbound: Vec<InboundRule>) -> Self {
-        let mut inbound_by_source = BTreeMap::<_, Vec<_>>::new();
+        let outbound_index = BySource::of(outbound.iter().map(|rule| &rule.source));
+        let mut inbound_index = BTreeMap::<_, BySource>::new();
         for (position, rule) in inbound.iter().enumerate() {
-            inbound_by_source.entry(rule.repository.clone()).or_default().push(position);
+            inbound_index.entry(rule.repository.clone()).or_default().add(position, &rule.source);
         }
-        Self { outbound, inbound, inbound_by_source, environments: Vec::new(), limits: None }
+        Self { outbound, outbound_index, inbound, inbound_index, environments: Vec::new(), limits: None }
     }
 
     /// The same, with the environments that pull requests of this repository get.
@@ -147,7 +152,24 @@ impl Policy {
 
     /// The inbound rules that name this source repository, in the order of the file.
     pub fn inbound_from(&self, source: &Repository) -> impl Iterator<Item = &InboundRule> {
-        let positions = self.inbound_by_source.get(source).map_or(&[][..], Vec::as_slice);
+        self.inbound_at(self.inbound_index.get(source).map_or(&[], BySource::all))
+    }
+
+    /// Those of them that name what happened.
+    pub(crate) fn inbound_about(
+        &self,
+        source: &Repository,
+        happened: Happened<'_>,
+    ) -> impl Iterator<Item = &InboundRule> {
+        self.inbound_at(self.inbound_index.get(source).map_or(&[], |index| index.about(happened)))
+    }
+
+    /// The outbound rules that name what happened, in the order of the file.
+    pub(crate) fn outbound_about(&self, happened: Happened<'_>) -> impl Iterator<Item = &OutboundRule> {
+        self.outbound_index.about(happened).iter().filter_map(|position| self.outbound.get(*position))
+    }
+
+    fn inbound_at<'s>(&'s self, positions: &'s [usize]) -> impl Iterator<Item = &'s InboundRule> {
         positions.iter().filter_map(|position| self.inbound.get(*position))
     }
 }

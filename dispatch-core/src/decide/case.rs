@@ -9,7 +9,7 @@ use crate::environment::EnvironmentUse;
 use crate::event::{Command, Event, EventIdentity, Head, PullRequest, PullRequestState, WorkflowRun};
 use crate::guardrail::Guardrails;
 use crate::name::{CommitSha, EventType, Repository, TeamName, WorkflowFile};
-use crate::policy::{Source, Start};
+use crate::policy::{Happened, Source, Start};
 use crate::ports::pull_requests::PermissionLevel;
 use crate::pull_request::PullRequestRecord;
 use crate::quote::{quote, quote_all};
@@ -110,15 +110,12 @@ impl<'a> Case<'a> {
         Some(Place { repository: self.repository().clone(), start })
     }
 
-    /// Whether a rule's source is about this, whatever its filters say.
-    pub(super) fn is_named_by(&self, source: &Source) -> bool {
-        match (&self.cause, source) {
-            (Cause::Run { workflow, .. }, Source::WorkflowRun(source)) => source.workflow == **workflow,
-            (Cause::PullRequest { pull_request, .. }, Source::PullRequest(source)) => {
-                source.actions.contains(&pull_request.action)
-            }
-            (Cause::Command(given), Source::Command(source)) => source.command == given.command.name,
-            _ => false,
+    /// What happened, as far as rules name it.
+    pub(super) fn happened(&self) -> Happened<'_> {
+        match &self.cause {
+            Cause::Run { workflow, .. } => Happened::Run(workflow),
+            Cause::PullRequest { pull_request, .. } => Happened::PullRequest(pull_request.action),
+            Cause::Command(given) => Happened::Command(&given.command.name),
         }
     }
 

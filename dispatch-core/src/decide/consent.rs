@@ -67,13 +67,7 @@ impl Consent<'_> {
                 nearest = Gap { line: Some(line), ..gap };
             }
         };
-        for rule in policy.inbound_from(case.repository()) {
-            if !case.is_named_by(&rule.source) {
-                let (named, got) = (source_words(&rule.source), case.words());
-                let message = format!("the inbound rule names {named} of {}, and {got}", quote(case.repository()));
-                keep(gap(Nearness::Repository, Reason::InboundNotAuthorized, message), rule.line);
-                continue;
-            }
+        for rule in policy.inbound_about(case.repository(), case.happened()) {
             let mut named = false;
             for target in rule.targets.iter().filter(|target| target.start == *start) {
                 named = true;
@@ -87,6 +81,16 @@ impl Consent<'_> {
                 let message = format!("the inbound rule accepts only {accepted}, and not {}", quote(start));
                 keep(gap(Nearness::Workflow, Reason::InboundNotAuthorized, message), rule.line);
             }
+        }
+        if nearest.nearness == Nearness::Nothing
+            && let Some(rule) = policy.inbound_from(case.repository()).next()
+        {
+            let (named, got) = (source_words(&rule.source), case.words());
+            let message = format!("the inbound rule names {named} of {}, and {got}", quote(case.repository()));
+            return Err(Gap {
+                line: Some(rule.line),
+                ..gap(Nearness::Repository, Reason::InboundNotAuthorized, message)
+            });
         }
         Err(nearest)
     }

@@ -149,7 +149,7 @@ pub(super) fn fitting_rules<'a>(
     let mut fitting = Vec::new();
     let mut nearest: Option<(super::filter::Filter, Skipped)> = None;
     let mut missing = Missing::default();
-    for rule in policy.outbound().iter().filter(|rule| case.is_named_by(&rule.source)) {
+    for rule in policy.outbound_about(case.happened()) {
         let mut targets: Vec<_> = rule.targets.iter().filter(|target| environment::is_meant(case, target)).collect();
         if targets.is_empty() {
             continue;
