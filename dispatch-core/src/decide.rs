@@ -19,6 +19,8 @@
 //! | an outbound rule names the command | `unknown_command` | source's policy |
 //! | a person gave it | `commenter_not_permitted` | event |
 //! | GitHub says what the person may do, and that the pull request is open | `commenter_not_permitted`, `pull_request_not_open` | lookups for commands |
+//! | what the source's owner allows can be read | `source_limits_unknown` | first lookups |
+//! | he allows the repository, its commands, the workflow, the conclusion, the branch and forks | `source_repo_not_allowlisted`, `source_workflow_not_allowlisted`, `source_conclusion_not_allowed`, `source_not_default_branch`, `source_from_fork` | owner's limits |
 //! | an outbound rule names the workflow, or what happened to the pull request | `no_rule_matched` | source's policy |
 //! | one of them fits; else the nearest says why | `source_head_repository_unverifiable`, `source_from_fork`, `source_event_not_allowed`, `source_branch_not_matched`, `source_conclusion_not_allowed`, `source_draft_not_matched`, `argument_not_accepted`, `commenter_not_permitted`, `commit_not_confirmed`, `pull_request_superseded` | source's policy, lookups |
 //! | the App itself did not cause it, or it belongs to a chain | `own_event` | event, first lookups |
@@ -32,9 +34,12 @@
 //! | the operator lets it be started | `target_repo_not_allowlisted` | limits |
 //! | of those that got here, it is not one too many | `max_targets_exceeded` | limits |
 //! | the chain has not been there, and may go on | `loop_detected`, `chain_too_deep` | first lookups |
+//! | the source's owner lets it be started, it is not one too many, and the chain not too long for him | `target_repo_not_allowlisted`, `max_targets_exceeded`, `chain_too_deep` | owner's limits |
 //! | its environment is defined and free, or held by this pull request alone; where a sweep found it, GitHub says once more that it is to go | `environment_not_defined`, `pull_request_not_open`, `environment_name_taken`, `environment_not_held`, `environment_still_held`, `pull_request_superseded` | source's policy, lookups |
 //! | its inputs or its payload have values, and fit into GitHub's limits | `inputs_template_error`, `payload_too_large` | event |
 //! | the ref can be computed | `ref_not_accepted` | event |
+//! | the source has not used the target more often within the hour than its owner allows | `edge_rate_exceeded` | owner's limits, second lookups |
+//! | of another owner: what he allows can be read, and it is within that | `target_limits_unknown`, `target_limits_exceeded` | second lookups |
 //! | the target's policy file can be used | `app_not_installed`, `missing_target_config`, `unreadable_target_config`, `invalid_target_config` | second lookups |
 //! | **one** inbound target accepts all: source and filters, | `inbound_not_authorized` | target's policy |
 //! | the ref, | `ref_not_accepted` | target's policy |
