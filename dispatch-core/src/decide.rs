@@ -95,6 +95,8 @@ mod target;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use self::case::{Case, Cause};
 pub use self::drive::{Answers, decide_with};
 pub use self::filter::SAFE_EVENTS;
@@ -111,7 +113,8 @@ use crate::guardrail::Guardrails;
 use crate::reason::Reason;
 
 /// What [`decide`] answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decided {
     /// These answers are missing. Never empty, and none of them is in [`Known`] yet. They do not depend on one another.
     Need(BTreeSet<Lookup>),

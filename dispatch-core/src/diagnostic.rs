@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::commands::workflow_commands;
 pub use self::sarif::sarif;
 use crate::quote::{hidden, quote};
 
 /// A place in a file. Line and column are 1-based; the column counts characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span {
     /// First byte.
     pub start: usize,
@@ -60,7 +60,7 @@ impl Span {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It does not work until this is mended.
@@ -81,10 +81,10 @@ impl Severity {
 }
 
 /// One problem of a file. Texts can quote the file, in backticks and escaped by [`visible`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// A stable code in `snake_case`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong: lower case, one line, the file's text in backticks.
@@ -104,7 +104,7 @@ pub struct Diagnostic {
 }
 
 /// A place in another file that has to do with a problem. Line and column are 1-based.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
     /// The file's name, to be shown.
     pub file: String,
@@ -117,7 +117,7 @@ pub struct Elsewhere {
 }
 
 /// Another place that has to do with a problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
     /// Where.
     pub span: Span,
@@ -129,7 +129,7 @@ impl Diagnostic {
     /// An error.
     #[must_use]
     pub fn error(code: &'static str, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        let (message, label) = (message.into(), label.into());
+        let (code, message, label) = (Cow::Borrowed(code), message.into(), label.into());
         Self { code, severity: Severity::Error, message, span, label, help: None, related: None, elsewhere: None }
     }
 
@@ -153,7 +153,7 @@ impl Diagnostic {
 }
 
 /// The problems of one file, in the order of their places.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// The file's name, as it was given.
     pub file: String,
@@ -165,7 +165,7 @@ impl Diagnostics {
     /// Puts problems in order. `file` is the name to show.
     #[must_use]
     pub fn new(file: &str, mut problems: Vec<Diagnostic>) -> Self {
-        problems.sort_by_key(|problem| (problem.span, problem.code));
+        problems.sort_by_key(|problem| (problem.span, problem.code.clone()));
         Self { file: file.to_owned(), problems }
     }
 
@@ -197,7 +197,7 @@ impl Diagnostics {
                 Severity::Warning => Level::WARNING,
             };
             let main = Excerpt::of(source, problem.span);
-            let title = level.primary_title(visible(&problem.message)).id(problem.code);
+            let title = level.primary_title(visible(&problem.message)).id(problem.code.clone());
             let mut group = title.element(main.snippet(&file, &problem.label, AnnotationKind::Primary));
             if let Some(related) = &problem.related {
                 let excerpt = Excerpt::of(source, related.span);

@@ -16,7 +16,7 @@ use crate::policy::RuleLocation;
 use crate::quote::{quote, quote_all};
 
 /// A value, and where it came from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit<T> {
     /// The value in force.
     pub value: T,
@@ -48,7 +48,7 @@ impl fmt::Display for Origin {
 }
 
 /// The operator's limits, each knowing its origin.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Guardrails {
     /// `OWNER_ALLOWLIST`: whose events count.
     pub owners: Limit<Owners>,
@@ -81,7 +81,8 @@ pub struct Guardrails {
 }
 
 /// Whose events count. A public App can be installed by anybody, so that everybody must be asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Owners {
     /// Nothing was set: the account that the App belongs to. While nobody has told which it is, no event counts; see
     /// [`Guardrails::with_app_owner`].
@@ -105,7 +106,8 @@ impl Owners {
 }
 
 /// Whether every owner must have [limits](crate::policy::OwnerLimits).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrgPolicy {
     /// Limits that can be read count. Where they were seen before and cannot be read now, nothing is allowed.
     Optional,

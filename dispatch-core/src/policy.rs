@@ -74,7 +74,8 @@ pub fn two_policy_files() -> Diagnostic {
 }
 
 /// A checked policy file: who may be started from here, and who may start something here.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Rules", into = "Rules")]
 pub struct Policy {
     outbound: Vec<OutboundRule>,
     inbound: Vec<InboundRule>,
@@ -84,6 +85,27 @@ pub struct Policy {
     inbound_index: BTreeMap<Repository, BySource>,
     environments: Vec<EnvironmentRule>,
     limits: Option<Box<OwnerLimits>>,
+}
+
+/// A policy as it is serialised: without its index.
+#[derive(Serialize, Deserialize)]
+struct Rules {
+    outbound: Vec<OutboundRule>,
+    inbound: Vec<InboundRule>,
+    environments: Vec<EnvironmentRule>,
+    limits: Option<Box<OwnerLimits>>,
+}
+
+impl From<Rules> for Policy {
+    fn from(Rules { outbound, inbound, environments, limits }: Rules) -> Self {
+        Self { environments, limits, ..Self::new(outbound, inbound) }
+    }
+}
+
+impl From<Policy> for Rules {
+    fn from(Policy { outbound, inbound, environments, limits, .. }: Policy) -> Self {
+        Self { outbound, inbound, environments, limits }
+    }
 }
 
 impl Policy {
@@ -175,7 +197,7 @@ impl Policy {
 }
 
 /// A policy file, read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checked {
     /// What the file means; None if it has an error that makes it mean nothing.
     pub policy: Option<Policy>,
@@ -185,7 +207,7 @@ pub struct Checked {
 }
 
 /// "When this happens here, start that there."
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutboundRule {
     /// What must happen in the repository of this file.
     pub source: Source,
@@ -196,7 +218,7 @@ pub struct OutboundRule {
 }
 
 /// "When that happens there, this may be started here."
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InboundRule {
     /// Whose events are accepted.
     pub repository: Repository,
@@ -211,7 +233,8 @@ pub struct InboundRule {
 }
 
 /// What must have happened. The same filters exist on both sides; the intersection counts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Source {
     /// A workflow run completed.
@@ -243,7 +266,7 @@ impl Source {
 }
 
 /// Which changes of pull requests a rule is about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PullRequestSource {
     /// What must have happened.
     pub actions: BTreeSet<PullRequestAction>,
@@ -256,7 +279,7 @@ pub struct PullRequestSource {
 }
 
 /// Which commands a rule is about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandSource {
     /// The command.
     pub command: CommandName,
@@ -274,7 +297,8 @@ pub struct CommandSource {
 }
 
 /// Who may give a command. Read from GitHub when the command is decided about, never from the webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CommandPermission {
     /// Who may write to the repository. GitHub says `write` of maintainers too.
@@ -289,7 +313,7 @@ pub enum CommandPermission {
 
 /// Which runs a rule is about. A filter that is absent says nothing of its own; what that means is part of the
 /// [decision](crate::decide).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowRunSource {
     /// The workflow's file.
     pub workflow: WorkflowFile,
@@ -306,7 +330,8 @@ pub struct WorkflowRunSource {
 }
 
 /// Whether an old run that is run again may start something after a newer run of its workflow and branch did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reruns {
     /// No: the newest run wins.
     #[default]
@@ -316,7 +341,7 @@ pub enum Reruns {
 }
 
 /// What an outbound rule starts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// Where.
     pub repository: Repository,
@@ -406,7 +431,7 @@ impl fmt::Display for Start {
 }
 
 /// What an inbound rule accepts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InboundTarget {
     /// What may be started here.
     pub start: Start,

@@ -343,7 +343,7 @@ fn annotations(diagnostics: &Diagnostics) -> Vec<CheckAnnotation> {
                 Severity::Error => AnnotationLevel::Failure,
                 Severity::Warning => AnnotationLevel::Warning,
             },
-            title: problem.code.to_owned(),
+            title: problem.code.to_string(),
             message: message.chars().take(MAX_MESSAGE).collect(),
         }
     };

@@ -7,12 +7,29 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// A value with variables, as a policy file holds it. A template may name a variable that does not exist: that is an
 /// error for lint, and at run time it denies only the target that uses it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(text: String) -> Result<Self, TemplateError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.text
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,7 +114,7 @@ impl Report {
         }
         for position in counting.values() {
             let file = self.files.get_mut(*position).into_iter();
-            file.for_each(|(file, _)| file.problems.sort_by_key(|problem| (problem.span, problem.code)));
+            file.for_each(|(file, _)| file.problems.sort_by_key(|problem| (problem.span, problem.code.clone())));
         }
         self.unknown.extend(examination.unknown);
         failure.map_or(Ok(()), Err)

@@ -16,7 +16,8 @@ use crate::ports::pull_requests::PermissionAnswer;
 use crate::pull_request::PullRequestRecord;
 
 /// A question to the outside.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lookup {
     /// The policy file of a repository, on its default branch.
@@ -57,38 +58,52 @@ pub enum Lookup {
 }
 
 /// The answers so far. A lookup that is not in here has not been made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Known {
     /// Policy files.
+    #[serde(with = "pairs")]
     pub policies: BTreeMap<Repository, PolicyAnswer>,
     /// Whether `.github` repositories have held their owners' limits before.
+    #[serde(with = "pairs")]
     pub limits_seen: BTreeMap<Repository, bool>,
     /// Chains; None: nothing here started the run.
+    #[serde(with = "pairs")]
     pub chains: BTreeMap<RunId, Option<Chain>>,
     /// Edges; None: never used.
+    #[serde(with = "pairs")]
     pub edges: BTreeMap<EdgeKey, Option<Edge>>,
     /// Lanes: the number of the newest run dispatched; None: none.
+    #[serde(with = "pairs")]
     pub lanes: BTreeMap<LaneKey, Option<u64>>,
     /// What other events of the chain have spent of the root's budget, in dispatches.
+    #[serde(with = "pairs")]
     pub root_spent: BTreeMap<EventIdentity, u32>,
     /// How often the event's repository has used the targets within the hour.
+    #[serde(with = "pairs")]
     pub edge_uses: BTreeMap<Place, u32>,
     /// What is remembered of pull requests; None: nothing.
+    #[serde(with = "pairs")]
     pub pull_requests: BTreeMap<PullRequestNumber, Option<PullRequestRecord>>,
     /// How pull requests are now; None: GitHub does not tell. That is never "closed".
+    #[serde(with = "pairs")]
     pub pull_request_states: BTreeMap<PullRequestNumber, Option<PullRequestState>>,
     /// What people may do; None: GitHub knows no such account, or does not tell.
+    #[serde(with = "pairs")]
     pub permissions: BTreeMap<Login, Option<PermissionAnswer>>,
     /// Who is a member of which team.
+    #[serde(with = "pairs")]
     pub team_members: BTreeMap<(TeamName, Login), bool>,
     /// Environments; None: never created.
+    #[serde(with = "pairs")]
     pub environments: BTreeMap<EnvironmentKey, Option<Environment>>,
     /// What check runs tell of; None: of nothing that is known.
+    #[serde(with = "pairs")]
     pub checks: BTreeMap<CheckId, Option<CheckedDispatch>>,
     /// Whether the event's commit has been on the event's branch.
     pub commit_on_branch: Option<CommitOnBranch>,
     /// Why GitHub refused an answer that reads as a no, for those who are told of it.
+    #[serde(with = "pairs")]
     pub refusals: BTreeMap<Lookup, String>,
 }
 
@@ -111,7 +126,7 @@ impl Known {
 }
 
 /// What a check run of this App tells of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CheckedDispatch {
     /// The delivery of that event.
     pub delivery: DeliveryKey,
@@ -126,7 +141,7 @@ pub struct CheckedDispatch {
 }
 
 /// What is known of a repository's policy file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicyAnswer {
     /// The repository behind the name; None where nobody answers to it.
     pub repository: Option<Identity>,
@@ -150,7 +165,8 @@ pub enum Identity {
 }
 
 /// A policy file as an answer. A file that could not be read (rate limit, 5xx) is no answer: ask again later.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PolicyFile {
     /// A file without errors.
     Found {
@@ -175,7 +191,8 @@ pub enum PolicyFile {
 }
 
 /// Whether the event's commit has been on its branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommitOnBranch {
     /// A signed push webhook or GitHub's comparison said so.
     Proven,
@@ -225,5 +242,30 @@ impl Missing {
             self.0.insert(lookup());
         }
         answer
+    }
+}
+
+/// Maps as lists of pairs: the keys of JSON objects are text.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Vec::deserialize(deserializer).map(BTreeMap::from_iter)
     }
 }

@@ -25,7 +25,7 @@ pub fn workflow_commands(files: &[Diagnostics]) -> String {
             property(visible(file.file.strip_prefix("./").unwrap_or(&file.file)).as_ref()),
             problem.span.line,
             problem.span.column,
-            property(problem.code),
+            property(&problem.code),
             data(&message),
         );
     }

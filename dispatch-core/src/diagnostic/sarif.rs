@@ -11,13 +11,13 @@ use crate::organisation::FindingKind;
 #[must_use]
 pub fn sarif(files: &[Diagnostics]) -> Value {
     let problems = || files.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem)));
-    let codes: BTreeSet<_> = problems().map(|(_, problem)| problem.code).collect();
+    let codes: BTreeSet<_> = problems().map(|(_, problem)| problem.code.as_ref()).collect();
     let rules: Vec<_> = codes.iter().map(|code| rule(code)).collect();
     let results: Vec<_> = problems()
         .map(|(file, problem)| {
             let mut result = json!({
                 "ruleId": problem.code,
-                "ruleIndex": codes.iter().position(|code| *code == problem.code),
+                "ruleIndex": codes.iter().position(|code| *code == problem.code.as_ref()),
                 "level": problem.severity.as_str(),
                 "message": { "text": message(problem) },
                 "locations": [{ "physicalLocation": place(&file.file, problem.span.line, problem.span.column) }],

@@ -36,7 +36,7 @@ pub(super) fn examine(organisation: &Organisation, guardrails: &Guardrails) -> E
     }
     examiner.loops();
     let mut found = examiner.found;
-    let place = |found: &Finding| (found.repository.clone(), found.problem.span, found.problem.code);
+    let place = |found: &Finding| (found.repository.clone(), found.problem.span, found.problem.code.clone());
     found.findings.sort_by_cached_key(place);
     found
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::{GitRef, Login};
 use crate::pattern::Pattern;
 use crate::quote::{quote, quote_all};
 
 /// Consent to the value of one input, or of one property of a payload. What is absent says nothing of its own.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Accept {
     /// What the value must look like.
     pub pattern: Option<ValuePattern>,
@@ -19,7 +21,8 @@ pub struct Accept {
 }
 
 /// What a value must look like.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ValuePattern {
     /// A whole number from 1 to 99999, without leading zeros.

@@ -19,7 +19,7 @@ pub enum EnvironmentAction {
 }
 
 /// The environment that pull requests into some branches get: an entry of `environments`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnvironmentRule {
     /// The branches that the pull request wants to change. None: any.
     pub base: Option<PatternSet>,

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Conclusion;
 use crate::name::GitRef;
 use crate::pattern::PatternSet;
 
 /// What an owner allows. What is absent says nothing. Limits can only narrow what the operator and the rules allow; of an
 /// edge between two owners, both owners' limits hold.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OwnerLimits {
     /// Whose events count, as patterns of `owner/name`.
@@ -37,7 +39,7 @@ pub struct OwnerLimits {
 }
 
 /// A value, and the line that says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AtLine<T> {
     /// The value.
     pub value: T,

@@ -2,6 +2,7 @@
 //! and what explains why nothing ran.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::github::{GitHubError, RepositoryRef};
 use crate::event::PullRequestState;
@@ -108,7 +109,7 @@ pub struct FileAt {
 }
 
 /// What a person may do in a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PermissionAnswer {
     /// The account that GitHub answered about.
     pub user: UserId,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | no dispatch without both consents | a naive oracle, written apart from the decision, says the same for every target |
 //! | what an owner allows can only narrow | what is allowed within limits is allowed without them, and is the same request |
+//! | a decision can be asked again | event, answers, limits and plan survive being stored as JSON, and give the same decision |
 //! | every denial explains itself | code, sentence, file and line of the source's side; what is hidden reads alike |
 //! | no loops | wherever policies lead, every chain ends, is nowhere twice, and spends at most its root's budget |
 //! | a test of policies is about the decision itself | written from what was decided it passes, and with a start left out it fails |
@@ -19,12 +20,16 @@ mod worlds;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use dispatch_core::decide::{Allowed, Decision, PolicyFile, SourceView, Visibility, decide_with};
+use dispatch_core::decide::{
+    Allowed, Decided, Decision, Known, PolicyFile, SourceView, Visibility, decide, decide_with,
+};
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::reason::Side;
 use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use self::worlds::{Kind, World, world};
 
@@ -138,6 +143,28 @@ fn what_an_owner_allows_takes_away_and_never_adds() {
         Ok(())
     });
     assert!(kept.get() > 50 && taken.get() > 20, "{kept:?} {taken:?}");
+}
+
+#[test]
+fn what_goes_into_a_decision_and_what_comes_out_can_be_stored_and_asked_again() {
+    fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
+        serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+    }
+    in_every_world(|world| {
+        let settings = Guardrails::from_settings(&world.settings).unwrap();
+        let guardrails = Guardrails { app_login: world.app_login.clone(), ..settings };
+        let mut known = Known::default();
+        loop {
+            let decided = decide(&world.event, &known, &guardrails);
+            let (event, stored, limits) = (again(&world.event), again(&known), again(&guardrails));
+            prop_assert_eq!(&decide(&event, &stored, &limits), &decided);
+            prop_assert_eq!(&again(&decided), &decided);
+            match decided {
+                Decided::Plan(_) => return Ok(()),
+                Decided::Need(lookups) => lookups.into_iter().for_each(|lookup| known.look_up(lookup, &mut &world)),
+            }
+        }
+    });
 }
 
 #[test]
