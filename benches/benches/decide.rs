@@ -19,7 +19,7 @@ use dispatch_core::policy::{
 use dispatch_core::template::Template;
 use dispatch_core::webhook::{Webhook, parse};
 
-fn decide(c: &mut Criterion) {
+fn decisions(c: &mut Criterion) {
     let event = event();
     let settings = BTreeMap::from([("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())]);
     let guardrails = Guardrails::from_settings(&settings).unwrap();
@@ -141,5 +141,5 @@ fn event() -> Event {
     }
 }
 
-criterion_group!(benches, decide);
+criterion_group!(benches, decisions);
 criterion_main!(benches);

@@ -48,7 +48,7 @@ fn file(number: usize) -> (Repository, String) {
     for before in 1..=3 {
         let source = (number + REPOSITORIES - before) % REPOSITORIES;
         text.push_str(&format!(
-            "  - source:\n      repository: service-{source}\n      workflow: build-{source}.yml\n    targets:\n      - workflow: deploy.yml\n        accept_inputs: [git_sha]\n        accept_refs: [main]\n"
+            "  - source:\n      repository: service-{source}\n      workflow: build-{source}.yml\n    targets:\n      - workflow: deploy.yml\n        accept_inputs: {{git_sha: {{pattern: sha}}}}\n        accept_refs: [main]\n"
         ));
     }
     (format!("acme/service-{number}").parse().unwrap(), text)

@@ -3,6 +3,8 @@
 //! An [`Event`] is what is stored of a webhook. What a stranger can write - titles, bodies, commit messages, labels - is
 //! not in it, so that no rule can pass it on.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -451,7 +453,7 @@ pub struct Push {
 /// What makes an event itself, whatever delivery brings it: taken from the signed body, never from a header.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct EventIdentity(Box<str>);
+pub struct EventIdentity(Arc<str>);
 
 impl EventIdentity {
     /// The identity as text, such as `workflow_run:300029405:30433642:1`.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -32,7 +33,7 @@ macro_rules! checked_text {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         check_text!($name, $valid, $expected);
     };
@@ -44,7 +45,7 @@ macro_rules! caseless_text {
         $(#[$doc])*
         #[derive(Clone, Serialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         check_text!($name, $valid, $expected);
         compare_without_case!($name);
@@ -176,7 +177,9 @@ pub use self::words::{ArgumentWord, CheckId, CommandName, EnvironmentName, Event
 /// `owner/name`. Compares without case, as GitHub does (REST API description: "not case sensitive"), prints as written.
 #[derive(Clone)]
 pub struct Repository {
-    full: Box<str>,
+    full: Arc<str>,
+    /// The same in lower case: what is compared. Mostly the same text.
+    key: Arc<str>,
     slash: usize,
 }
 
@@ -184,7 +187,7 @@ impl Owner {
     /// The owner's repository `.github`, whose policy file holds what the owner allows in all of his repositories.
     #[must_use]
     pub fn dot_github(&self) -> Repository {
-        Repository { full: format!("{self}/.github").into(), slash: self.0.len() }
+        Repository::split(&format!("{self}/.github"), self.0.len())
     }
 }
 
@@ -221,14 +224,21 @@ impl Repository {
     /// `owner/name` in lower case: the form to use in a key.
     #[must_use]
     pub fn key(&self) -> String {
-        self.full.to_ascii_lowercase()
+        self.key.as_ref().to_owned()
     }
 
     /// Whether both repositories belong to the same owner.
     #[must_use]
     pub fn same_owner(&self, other: &Self) -> bool {
-        let owner = |r: &Self| r.full.get(..r.slash).map(str::to_ascii_lowercase);
-        owner(self) == owner(other)
+        self.key.get(..self.slash) == other.key.get(..other.slash)
+    }
+
+    /// `full` is `owner/name`, and the slash is there.
+    fn split(full: &str, slash: usize) -> Self {
+        let full: Arc<str> = full.into();
+        let lower = full.to_ascii_lowercase();
+        let key = if *lower == *full { Arc::clone(&full) } else { lower.into() };
+        Self { full, key, slash }
     }
 }
 
@@ -241,7 +251,7 @@ impl FromStr for Repository {
         if !valid_owner(owner) || !valid_repository_name(name) {
             return Err(error());
         }
-        Ok(Self { full: text.into(), slash: owner.len() })
+        Ok(Self::split(text, owner.len()))
     }
 }
 
@@ -258,7 +268,32 @@ impl Serialize for Repository {
     }
 }
 
-compare_without_case!(Repository);
+impl PartialEq for Repository {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Repository {}
+
+impl Hash for Repository {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Ord for Repository {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl PartialOrd for Repository {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 display_as_str!(Repository);
 
 caseless_text!(

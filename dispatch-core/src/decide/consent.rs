@@ -43,7 +43,6 @@ pub(super) struct Gap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Nearness {
     Nothing,
-    Repository,
     Workflow,
     Target(Filter),
     Filters,
@@ -57,14 +56,10 @@ impl Consent<'_> {
     /// The first inbound target that accepts all. A decision pays nothing for rules about other sources.
     pub(super) fn find<'p>(&self, policy: &'p Policy) -> Result<&'p InboundTarget, Gap> {
         let (case, start) = (self.case, &self.target.start);
-        let mut nearest = gap(
-            Nearness::Nothing,
-            Reason::InboundNotAuthorized,
-            format!("no inbound rule of {} names {}", quote(&self.target.repository), quote(case.repository())),
-        );
+        let mut nearest: Option<Gap> = None;
         let mut keep = |gap: Gap, line| {
-            if gap.nearness > nearest.nearness {
-                nearest = Gap { line: Some(line), ..gap };
+            if nearest.as_ref().is_none_or(|nearest| gap.nearness > nearest.nearness) {
+                nearest = Some(Gap { line: Some(line), ..gap });
             }
         };
         for rule in policy.inbound_about(case.repository(), case.happened()) {
@@ -82,17 +77,20 @@ impl Consent<'_> {
                 keep(gap(Nearness::Workflow, Reason::InboundNotAuthorized, message), rule.line);
             }
         }
-        if nearest.nearness == Nearness::Nothing
-            && let Some(rule) = policy.inbound_from(case.repository()).next()
-        {
-            let (named, got) = (source_words(&rule.source), case.words());
-            let message = format!("the inbound rule names {named} of {}, and {got}", quote(case.repository()));
-            return Err(Gap {
-                line: Some(rule.line),
-                ..gap(Nearness::Repository, Reason::InboundNotAuthorized, message)
-            });
-        }
-        Err(nearest)
+        Err(nearest.unwrap_or_else(|| self.nobody_named(policy)))
+    }
+
+    /// Why there is no consent where no rule names what happened.
+    fn nobody_named(&self, policy: &Policy) -> Gap {
+        let (case, source) = (self.case, quote(self.case.repository()));
+        let (line, message) = match policy.inbound_from(case.repository()).next() {
+            Some(rule) => {
+                let (named, got) = (source_words(&rule.source), case.words());
+                (Some(rule.line), format!("the inbound rule names {named} of {source}, and {got}"))
+            }
+            None => (None, format!("no inbound rule of {} names {source}", quote(&self.target.repository))),
+        };
+        Gap { line, ..gap(Nearness::Nothing, Reason::InboundNotAuthorized, message) }
     }
 
     /// The first condition that an inbound target does not meet.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -39,7 +40,7 @@ checked_text!(
 #[serde(into = "String")]
 pub struct TeamName {
     organisation: Owner,
-    slug: Box<str>,
+    slug: Arc<str>,
 }
 
 impl TeamName {
