@@ -10,6 +10,8 @@ mod environment;
 pub(crate) mod finding;
 pub(crate) mod gate;
 pub(crate) mod raw;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

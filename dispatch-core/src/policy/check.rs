@@ -1,10 +1,10 @@
 //! From the file as written to the file as meant: every problem at once, each at its place.
 
-mod accept;
-mod environment;
-mod source;
-mod target;
-mod template;
+pub(super) mod accept;
+pub(super) mod environment;
+pub(super) mod source;
+pub(super) mod target;
+pub(super) mod template;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
