@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod asked;
 mod chains;
 mod oracle;
 mod policy_tests;
@@ -18,22 +19,16 @@ mod worlds;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use dispatch_core::decide::{Decision, SourceView, Visibility, decide_with};
-use dispatch_core::guardrail::Guardrails;
+use dispatch_core::decide::{Decision, SourceView, Visibility};
 use dispatch_core::reason::Side;
-use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
+use dispatch_core::request::WorkflowDispatch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
+use self::asked::{plan, sent};
 use self::worlds::{Kind, World, world};
 
 const CASES: u32 = 1_000;
-
-fn plan(world: &World) -> dispatch_core::decide::Plan {
-    let settings = Guardrails::from_settings(&world.settings).unwrap();
-    let guardrails = Guardrails { app_login: world.app_login.clone(), ..settings };
-    decide_with(&world.event, &guardrails, &mut &*world)
-}
 
 /// Runs a property over many worlds.
 fn in_every_world(property: impl Fn(World) -> Result<(), TestCaseError>) {
@@ -47,24 +42,6 @@ fn in_every_world_of(kind: Kind, cases: u32, property: impl Fn(World) -> Result<
     if let Err(error) = TestRunner::new(config).run(&world(kind), property) {
         panic!("{kind:?}: {error}");
     }
-}
-
-/// What a decision would do, in the words of the oracle.
-fn sent(decision: &Decision) -> Option<oracle::Sent> {
-    let allowed = decision.allowed()?;
-    let values = match &allowed.request {
-        DispatchRequest::Workflow(request) => {
-            request.inputs().iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
-        }
-        DispatchRequest::Event(request) => request.client_payload().clone(),
-        other => panic!("{other:?}"),
-    };
-    let environment = allowed.environment.as_ref();
-    Some(oracle::Sent {
-        git_ref: allowed.request.git_ref().map(ToString::to_string),
-        values,
-        environment: environment.map(|it| (it.key.name.to_string(), it.action, it.description.deploy.clone())),
-    })
 }
 
 /// Asks both, in worlds of a kind, and that neither says the same all the time.
