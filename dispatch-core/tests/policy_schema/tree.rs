@@ -3,12 +3,15 @@
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
+/// The entries of a mapping.
+pub(crate) type Entries = Vec<(String, Tree)>;
+
 /// A node. Keys and plain scalars are kept as they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tree {
     Scalar { text: String, plain: bool },
     List(Vec<Tree>),
-    Map(Vec<(String, Tree)>),
+    Map(Entries),
 }
 
 impl Tree {
