@@ -26,10 +26,12 @@ fuzz_target!(|input: &[u8]| {
     let kind = [Kind::Run, Kind::PullRequest, Kind::Command][usize::from(*kind) % 3];
     let mut parts = choices.chunks(2).map(|choice| part(kind, choice)).chain(repeat_with(|| part(kind, &[0])));
     let mut next = || parts.next().expect("there is always another one");
-    let mut world = World { event: next().event, facts: next().facts, settings: next().settings, ..next() };
-    for (repository, answer) in &mut world.policies {
-        *answer = next().policies.remove(repository).expect("every world has the same repositories");
-    }
+    let (happening, source, targets, mut world) = (next(), next(), next(), next());
+    world.policies = targets.policies;
+    world
+        .policies
+        .extend(source.policies.into_iter().filter(|(repository, _)| *repository == happening.event.repository.name));
+    (world.event, world.facts) = (happening.event, happening.facts);
 
     let plan = plan(&world);
     assert!(plan.skipped.is_none() || plan.decisions.is_empty());
