@@ -12,6 +12,7 @@ mod parked;
 mod policy_tree;
 mod recover;
 mod repository_tree;
+mod schema;
 mod serve;
 mod server;
 mod settings;
@@ -60,6 +61,8 @@ enum Command {
     Lint(lint::Args),
     /// Run tests of policies: when this happens, exactly that starts.
     Test(test_policies::Args),
+    /// Print the JSON Schema of `dispatching.yml`, with which editors complete, explain and check it.
+    Schema,
     /// Draw which repository of a folder may start what in which other one.
     Graph(graph::Args),
 }
@@ -78,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test_policies::run(&args),
+        Command::Schema => schema::run(),
         Command::Graph(args) => graph::run(&args),
     };
     result.unwrap_or_else(|failure| failure.report())

@@ -12,6 +12,8 @@ pub(crate) mod gate;
 mod index;
 mod limits;
 pub(crate) mod raw;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

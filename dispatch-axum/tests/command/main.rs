@@ -11,6 +11,7 @@ mod organisation;
 mod parked;
 mod program;
 mod recover;
+mod schema;
 mod serve;
 mod test_policies;
 

@@ -1,18 +1,18 @@
 //! From the file as written to the file as meant: every problem at once, each at its place.
 
-mod accept;
-mod environment;
-mod limits;
-mod source;
-mod target;
-mod template;
+pub(super) mod accept;
+pub(super) mod environment;
+pub(super) mod limits;
+pub(super) mod source;
+pub(super) mod target;
+pub(super) mod template;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::finding::Findings;
 use super::gate::{self, Content, Document, Node, NodeId};
-use super::raw::{self, At, Flag, List, Text, TextOrList, Written};
+use super::raw::{self, At, Flag, List, Number, Text, TextOrList, Written};
 use super::{Checked, InboundRule, OutboundRule, Policy};
 use crate::diagnostic::{Diagnostic, Span, nearest, quoted};
 use crate::name::{NameError, Owner, Repository, WorkflowFile};
@@ -148,7 +148,11 @@ impl Checker<'_> {
             let (key, text) = (key.trim_matches('`'), text.trim_matches('`'));
             match T::KIND {
                 "a list" => problem = problem.help(format!("write `{key}: [{text}]`")),
-                kind if !plain && kind.starts_with("a number") => problem = problem.help("remove the quotes"),
+                Number::KIND if !plain => problem = problem.help("remove the quotes"),
+                Number::KIND => {
+                    problem = problem.help("write a whole number in digits, without a sign and zeros in front")
+                }
+                Flag::KIND => problem = problem.help("write `true` or `false`, in lower case and without quotes"),
                 _ => {}
             }
         }

@@ -126,7 +126,8 @@ fn decode(bytes: &[u8], kind: Kind) -> Result<&str, Box<Diagnostic>> {
     let forbidden = |at: usize, c: char| !allowed(c) || (c == '\u{feff}' && at != 0);
     if let Some((at, character)) = text.char_indices().find(|(at, character)| forbidden(*at, *character)) {
         let span = place_behind(text.get(..at).unwrap_or_default(), character.len_utf8());
-        let message = format!("the file has a character that YAML does not allow: {}", quoted(&character.to_string()));
+        // Not all of them can be seen.
+        let message = format!("the file has a character that YAML does not allow: `{}`", character.escape_unicode());
         return refuse("forbidden_character", span, message, "this character", "remove it");
     }
     if let Some(at) = directive(text) {
@@ -265,7 +266,13 @@ impl<'t, 'f> Builder<'t, 'f> {
 
     fn start(&mut self, content: Content, span: Span) -> Option<()> {
         if self.open.last().and_then(|open| open.keys.as_ref()).is_some_and(|keys| keys.waiting.is_none()) {
-            let help = "write the key as plain text";
+            // Two braces without quotes are a mapping whose key is a mapping.
+            let [before, behind] =
+                [self.text.get(..span.start), self.text.get(span.start..)].map(Option::unwrap_or_default);
+            let help = match before.ends_with('{') && behind.starts_with('{') {
+                true => "put a value with variables in quotes, such as `\"{{ source.sha }}\"`",
+                false => "write the key as plain text",
+            };
             return self.refuse("yaml_complex_key", span, "a list or a mapping cannot be a key", "this key", help);
         }
         if self.open.len() >= MAX_DEPTH {
@@ -320,14 +327,19 @@ impl<'t, 'f> Builder<'t, 'f> {
         match error.info() {
             info if info.contains("recursion limit") => {
                 let message = format!("the file nests deeper than {MAX_DEPTH} levels");
-                self.refuse("yaml_too_deep", span, message, "far too many levels", "a policy needs 8 levels")
+                let help = format!("{} needs {} levels", self.kind.noun, self.kind.levels);
+                self.refuse("yaml_too_deep", span, message, "far too many levels", &help)
             }
             info if info.contains("unknown anchor") => {
                 self.refuse("yaml_alias", span, "aliases are not allowed", "an alias", "write it out")
             }
             info => {
                 let message = format!("this is not YAML: {info}");
-                self.refuse("yaml_syntax", span, message, "found here", "the mistake can be on the line before")
+                let help = match info.starts_with("unexpected character") {
+                    true => "put the text in quotes",
+                    false => "the mistake can be on the line before",
+                };
+                self.refuse("yaml_syntax", span, message, "found here", help)
             }
         }
     }

@@ -57,8 +57,8 @@ fn findings(files: &[(&str, &str)]) -> String {
 }
 
 /// The codes of the findings.
-fn codes(files: &[(&str, &str)]) -> Vec<&'static str> {
-    examine(files).findings.iter().map(|found| found.problem.code).collect()
+fn codes(files: &[(&str, &str)]) -> Vec<String> {
+    examine(files).findings.iter().map(|found| found.problem.code.to_string()).collect()
 }
 
 /// The edges, one on a line.

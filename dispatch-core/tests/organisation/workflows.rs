@@ -58,7 +58,7 @@ fn consent_of_unknown_repositories_is_compared_with_the_workflows_too() {
 }
 
 /// What is found where a branch's name is sent, and pasted as `expression`.
-fn pasting(sent: &str, accept: &str, expression: &str) -> Vec<&'static str> {
+fn pasting(sent: &str, accept: &str, expression: &str) -> Vec<String> {
     codes(&[
         (
             "acme/api/dispatching.yml",

@@ -90,6 +90,7 @@ fn an_address_leads_where_the_file_says_whatever_branches_are_called() {
         ("https://a_b.example.com", false),
         ("https://example.com:", false),
         ("https://example.com:99999", false),
+        ("https://example.com:+443", false),
         ("https://example.com/a b", false),
         ("https://example.com/<b>", false),
         ("https://example.com\\\\@evil.example", false),

@@ -103,7 +103,7 @@ inbound:
 #[test]
 fn a_file_of_the_first_form_means_what_it_ever_meant() {
     let checked = check(FIRST.as_bytes());
-    let codes: Vec<_> = checked.diagnostics.problems.iter().map(|problem| problem.code).collect();
+    let codes: Vec<_> = checked.diagnostics.problems.iter().map(|problem| problem.code.as_ref()).collect();
     assert_eq!(codes, ["inbound_without_accept_refs"]);
     let policy = checked.policy.unwrap();
     let target = &policy.outbound()[0].targets[0];

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod asked;
 mod chains;
 mod oracle;
 mod policy_tests;
@@ -20,26 +21,18 @@ mod worlds;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use dispatch_core::decide::{
-    Allowed, Decided, Decision, Known, PolicyFile, SourceView, Visibility, decide, decide_with,
-};
-use dispatch_core::guardrail::Guardrails;
+use dispatch_core::decide::{Allowed, Decided, Decision, Known, PolicyFile, SourceView, Visibility, decide};
 use dispatch_core::reason::Side;
-use dispatch_core::request::{DispatchRequest, WorkflowDispatch};
+use dispatch_core::request::WorkflowDispatch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::asked::{guardrails, plan, sent};
 use self::worlds::{Kind, World, world};
 
 const CASES: u32 = 1_000;
-
-fn plan(world: &World) -> dispatch_core::decide::Plan {
-    let settings = Guardrails::from_settings(&world.settings).unwrap();
-    let guardrails = Guardrails { app_login: world.app_login.clone(), ..settings };
-    decide_with(&world.event, &guardrails, &mut &*world)
-}
 
 /// Runs a property over many worlds.
 fn in_every_world(property: impl Fn(World) -> Result<(), TestCaseError>) {
@@ -53,24 +46,6 @@ fn in_every_world_of(kind: Kind, cases: u32, property: impl Fn(World) -> Result<
     if let Err(error) = TestRunner::new(config).run(&world(kind), property) {
         panic!("{kind:?}: {error}");
     }
-}
-
-/// What a decision would do, in the words of the oracle.
-fn sent(decision: &Decision) -> Option<oracle::Sent> {
-    let allowed = decision.allowed()?;
-    let values = match &allowed.request {
-        DispatchRequest::Workflow(request) => {
-            request.inputs().iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
-        }
-        DispatchRequest::Event(request) => request.client_payload().clone(),
-        other => panic!("{other:?}"),
-    };
-    let environment = allowed.environment.as_ref();
-    Some(oracle::Sent {
-        git_ref: allowed.request.git_ref().map(ToString::to_string),
-        values,
-        environment: environment.map(|it| (it.key.name.to_string(), it.action, it.description.deploy.clone())),
-    })
 }
 
 /// Asks both, in worlds of a kind, and that neither says the same all the time.
@@ -151,8 +126,7 @@ fn what_goes_into_a_decision_and_what_comes_out_can_be_stored_and_asked_again() 
         serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
     }
     in_every_world(|world| {
-        let settings = Guardrails::from_settings(&world.settings).unwrap();
-        let guardrails = Guardrails { app_login: world.app_login.clone(), ..settings };
+        let guardrails = guardrails(&world);
         let mut known = Known::default();
         loop {
             let decided = decide(&world.event, &known, &guardrails);

@@ -322,7 +322,7 @@ pub fn accepted(line: u32) -> InboundTarget {
 /// A file with an error in line 3.
 pub fn invalid() -> PolicyFile {
     let problem = Diagnostic {
-        code: "unknown_key",
+        code: "unknown_key".into(),
         severity: Severity::Error,
         message: "unknown key `inbuond`".to_owned(),
         span: Span { start: 20, end: 27, line: 3, column: 1 },

@@ -10,7 +10,7 @@ use super::{At, Checker, Diagnostic, Seen, Text, nearest, quoted};
 use crate::template::Template;
 
 /// The words that stand for a pattern.
-const WORDS: [&str; 5] = ["number", "sha", "branch", "branch-any", "login"];
+pub(in crate::policy) const WORDS: [&str; 5] = ["number", "sha", "branch", "branch-any", "login"];
 
 impl Checker<'_> {
     pub(super) fn accepts(&mut self, at: &At<NamesOrMap<raw::Accept>>, sent: Sent) -> BTreeMap<String, Accept> {

@@ -11,21 +11,25 @@ use crate::quote::hidden;
 use crate::template::{Template, Variable};
 
 /// How many environments a file may describe. There is one for each base branch, or for groups of them.
-const MAX_ENVIRONMENTS: usize = 100;
+pub(in crate::policy) const MAX_ENVIRONMENTS: usize = 100;
 /// How many further addresses an environment may have.
-const MAX_LINKS: usize = 10;
+pub(in crate::policy) const MAX_LINKS: usize = 10;
 /// The longest name of an address, in characters.
-const MAX_LINK_NAME: usize = 50;
+pub(in crate::policy) const MAX_LINK_NAME: usize = 50;
 /// How long an environment may be let alone: at least an hour, since a run takes its time, and at most 90 days.
-const TTL: std::ops::RangeInclusive<u64> = 3_600..=90 * 24 * 3_600;
+pub(in crate::policy) const TTL: std::ops::RangeInclusive<u64> = 3_600..=90 * 24 * 3_600;
 /// The least and the greatest number of a pull request that names are tried with.
 const NUMBERS: [u32; 2] = [1, 99_999];
 /// What may stand in an address and in a text.
-const IDENTIFIERS: &[Variable] =
+pub(in crate::policy) const IDENTIFIERS: &[Variable] =
     &[Variable::PrNumber, Variable::PrHeadSha, Variable::PrBaseBranch, Variable::EnvName, Variable::EnvBase];
 /// What may stand in the branch that is deployed.
-const BRANCHES: &[Variable] =
+pub(in crate::policy) const BRANCHES: &[Variable] =
     &[Variable::PrNumber, Variable::PrHeadBranch, Variable::PrBaseBranch, Variable::EnvName, Variable::EnvBase];
+/// What may stand in a name.
+pub(in crate::policy) const NUMBERED: &[Variable] = &[Variable::PrNumber];
+/// What a time is written in, in seconds.
+pub(in crate::policy) const UNITS: [(char, u64); 3] = [('m', 60), ('h', 3_600), ('d', 86_400)];
 
 impl Checker<'_> {
     pub(super) fn environments(&mut self, list: Option<&At<List<raw::Environment>>>) -> Vec<EnvironmentRule> {
@@ -64,7 +68,7 @@ impl Checker<'_> {
     }
 
     fn environment_name(&mut self, at: &At<Text>) -> Option<Template> {
-        let name = self.described(at, "an environment's name", &[Variable::PrNumber])?;
+        let name = self.described(at, "an environment's name", NUMBERED)?;
         for number in NUMBERS {
             let error = rendered_name(&name, number)?.parse::<EnvironmentName>().err();
             if let Some(error) = error {
@@ -218,7 +222,7 @@ fn is_name_of_one(name: &Template, text: &str) -> bool {
 }
 
 /// A value that a variable could have.
-fn sample(variable: Variable, branch: &str) -> String {
+pub(in crate::policy) fn sample(variable: Variable, branch: &str) -> String {
     match variable {
         Variable::PrNumber => "7".to_owned(),
         Variable::PrHeadSha => "0123456789abcdef0123456789abcdef01234567".to_owned(),
@@ -239,16 +243,18 @@ fn host(address: &str) -> Option<&str> {
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    let valid =
-        visible && name.len() <= 253 && name.split('.').all(label) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let valid = visible && name.len() <= 253 && name.split('.').all(label) && is_port(port);
     valid.then_some(host)
+}
+
+/// A parser of numbers takes `+443` too.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|digit| digit.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Seconds of `90m`, `72h` or `7d`.
 fn duration(text: &str) -> Option<u64> {
-    let (number, seconds) = [('m', 60), ('h', 3_600), ('d', 86_400)]
-        .into_iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    let (number, seconds) = UNITS.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     let plain = (1..=7).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit());
     plain.then(|| number.parse::<u64>().ok()?.checked_mul(seconds)).flatten()
 }

@@ -8,9 +8,9 @@ use crate::name::{GitRef, Owner, Repository, WorkflowFile};
 use crate::pattern::{Pattern, PatternSet};
 
 /// What a pattern of repositories must be.
-const REPOSITORY: &str = "a repository's name, `owner/name`, or a pattern of them";
+pub(in crate::policy) const REPOSITORY: &str = "a repository's name, `owner/name`, or a pattern of them";
 /// What a pattern of workflow files must be.
-const WORKFLOW: &str = "a workflow file's name, or a pattern that ends in `.yml` or `.yaml`";
+pub(in crate::policy) const WORKFLOW: &str = "a workflow file's name, or a pattern that ends in `.yml` or `.yaml`";
 
 impl Checker<'_> {
     pub(super) fn limits(&mut self, at: &At<raw::Limits>) -> Option<OwnerLimits> {

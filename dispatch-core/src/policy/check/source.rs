@@ -10,7 +10,7 @@ use crate::event::{Conclusion, PullRequestAction};
 use crate::name::{CommandName, Repository, RepositoryId};
 
 /// Events that can start a workflow, in GitHub's words ("Events that trigger workflows").
-const EVENTS: [&str; 36] = [
+pub(in crate::policy) const EVENTS: [&str; 36] = [
     "branch_protection_rule",
     "check_run",
     "check_suite",
@@ -48,6 +48,11 @@ const EVENTS: [&str; 36] = [
     "workflow_dispatch",
     "workflow_run",
 ];
+
+/// The words for who may give a command.
+pub(in crate::policy) const PERMISSIONS: [&str; 3] = ["write", "admin", "author"];
+/// The words for which attempts count.
+pub(in crate::policy) const RERUNS: [&str; 2] = ["latest", "any"];
 
 /// Whose events an inbound rule is about, and which.
 pub(super) struct InboundFrom {
@@ -205,7 +210,6 @@ impl Checker<'_> {
     }
 
     fn permission(&mut self, at: &At<Text>) -> Option<CommandPermission> {
-        const WORDS: [&str; 3] = ["write", "admin", "author"];
         let word = self.text(at)?;
         match word {
             "write" => return Some(CommandPermission::Write),
@@ -219,10 +223,10 @@ impl Checker<'_> {
         }
         let message = format!("{} is no permission that can be asked for", quoted(word));
         let problem = self.problem("invalid_permission", at.node, message, "no permission");
-        self.findings.invalid(problem.help(match (word, nearest(word, WORDS)) {
+        self.findings.invalid(problem.help(match (word, nearest(word, PERMISSIONS)) {
             ("maintain", _) => "write `write`: GitHub says it of maintainers too".to_owned(),
             (_, Some(meant)) => format!("did you mean `{meant}`?"),
-            (_, None) => format!("write one of {}, or a team as `organisation/team`", words(WORDS)),
+            (_, None) => format!("write one of {}, or a team as `organisation/team`", words(PERMISSIONS)),
         }));
         None
     }
@@ -279,8 +283,10 @@ impl Checker<'_> {
             "latest" => Some(Reruns::Latest),
             "any" => Some(Reruns::Any),
             other => {
-                let message = format!("expected `latest` or `any`, got {}", quoted(other));
-                let problem = self.problem("invalid_reruns", at.node, message, "neither `latest` nor `any`");
+                let [latest, any] = RERUNS;
+                let message = format!("expected `{latest}` or `{any}`, got {}", quoted(other));
+                let label = format!("neither `{latest}` nor `{any}`");
+                let problem = self.problem("invalid_reruns", at.node, message, label);
                 let help = "`latest` (the default): the newest run wins; `any`: an old run may start again";
                 self.findings.invalid(problem.help(help));
                 None

@@ -9,6 +9,9 @@ use super::template::Sent;
 use super::{At, Checker, Diagnostic, Text, nearest, quoted, words};
 use crate::name::{EventType, GitRef};
 
+/// The words for what a target does to an environment.
+pub(in crate::policy) const ENVIRONMENT_ACTIONS: [&str; 2] = ["create", "destroy"];
+
 impl Checker<'_> {
     /// A target of a rule whose events are `source`; None where the source itself is wrong, so that what depends on it is
     /// not said twice.
@@ -120,7 +123,7 @@ impl Checker<'_> {
             other => {
                 let message = format!("expected `create` or `destroy`, got {}", quoted(other));
                 let problem = self.problem("invalid_environment", at.node, message, "neither `create` nor `destroy`");
-                let help = match nearest(other, ["create", "destroy"]) {
+                let help = match nearest(other, ENVIRONMENT_ACTIONS) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => {
                         "`create` makes the pull request's environment, or updates it; `destroy` ends it".to_owned()

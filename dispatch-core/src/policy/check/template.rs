@@ -11,7 +11,7 @@ use crate::request::{RepositoryDispatch, WorkflowDispatch};
 use crate::template::{RenderError, Template, Variable};
 
 /// The longest name of an input or of a property, in characters.
-const MAX_NAME: usize = 100;
+pub(in crate::policy) const MAX_NAME: usize = 100;
 
 /// What a value is sent as.
 #[derive(Clone, Copy, PartialEq, Eq)]
