@@ -32,6 +32,8 @@ enum Format {
     Mermaid,
     /// Graphviz.
     Dot,
+    /// A picture for browsers and pages, of at most 500 edges.
+    Svg,
     /// One JSON object.
     Json,
 }
@@ -49,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match args.format {
         Format::Mermaid => out.write_all(graph::mermaid(&examination).as_bytes())?,
         Format::Dot => out.write_all(graph::dot(&examination).as_bytes())?,
+        Format::Svg => out.write_all(graph::svg(&examination).as_bytes())?,
         Format::Json => {
             write_json(&mut out, &graph::json(&examination))?;
         }
