@@ -5,6 +5,7 @@ mod demo;
 mod environments;
 mod explain;
 mod http;
+mod installed;
 mod issues;
 mod lint;
 mod organisation;
