@@ -40,7 +40,7 @@ pub(crate) struct Account {
     #[arg(long, value_name = "NAME")]
     org: Option<Owner>,
     /// With --org: say nothing of how far it is.
-    #[arg(long, requires = "org")]
+    #[arg(long)]
     quiet: bool,
     #[command(flatten)]
     app: Flags<App>,
@@ -89,7 +89,7 @@ async fn read(github: &GitHub, owner: &Owner, progress: &Progress) -> Result<Ins
     let (archived, live): (Vec<_>, Vec<_>) =
         list(github, owner, progress).await?.into_values().partition(|found| found.archived);
     let archived: Vec<_> = archived.into_iter().map(|found| found.repository.name).collect();
-    progress.line(format_args!("{owner}: {} repositories, {} archived ones left out", live.len(), archived.len()));
+    progress.line(format_args!("{owner}: {} repositories to read, {} archived", live.len(), archived.len()));
     let total = live.len();
     let mut reading = stream::iter(live.into_iter().map(|InstalledRepository { repository, .. }| async move {
         let read = files(github, &repository, progress).await;

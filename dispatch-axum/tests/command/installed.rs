@@ -150,7 +150,7 @@ fn people_are_told_how_far_it_is_and_what_is_left_out() {
     let output = both.on_github(&["lint"]);
     assert_eq!(output.status.code(), Some(1));
     assert_snapshot!(text(&output.stderr), @"
-    acme: 5 repositories, 1 archived ones left out
+    acme: 5 repositories to read, 1 archived
     5 of 5 repositories read
     ");
     let summary: Vec<_> = text(&output.stdout).lines().rev().take(2).collect();
@@ -213,7 +213,6 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         (&["lint", "--org", "no/body"], "no/body"),
         (&["graph", "--org", "acme", "."], "--org"),
         (&["lint"], "<PATH>"),
-        (&["lint", "--quiet", "."], "--org"),
     ] {
         let mut command = dispatch(arguments);
         command.env("GITHUB_API_URL", both.emulator.api_url()).env("GITHUB_APP_ID", "1001");

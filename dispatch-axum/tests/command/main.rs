@@ -4,6 +4,7 @@
 mod demo;
 mod environments;
 mod explain;
+mod explain_kinds;
 mod http;
 mod installed;
 mod issues;
