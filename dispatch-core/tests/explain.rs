@@ -42,7 +42,11 @@ fn the_json_keeps_its_shape() {
         "conclusion": "success",
         "started_by": "push",
         "run_id": 7000000001,
-        "attempt": 1
+        "attempt": 1,
+        "pull_request": null,
+        "action": null,
+        "command": null,
+        "commenter": null
       },
       "skipped": null,
       "decisions": [
@@ -162,6 +166,7 @@ fn the_json_of_an_event_that_starts_nothing_keeps_its_shape() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&explanation["skipped"]).unwrap(), @r#"
     {
       "message": "the run was on `main`, and the outbound rule accepts only `dev`",
+      "nearest": null,
       "outbound_rule": {
         "file": "acme/api/dispatching.yml",
         "line": 2
