@@ -4,6 +4,7 @@
 //! which only a session or the admin token makes.
 
 mod environments;
+mod graph;
 mod health;
 mod journey;
 mod login;
@@ -57,6 +58,8 @@ pub(crate) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/admin", get(overview::show))
         .route("/admin/parked", get(parked::show).post(parked::act).layer(form_limits()))
         .route("/admin/environments", get(environments::show))
+        .route("/admin/graph", get(graph::show))
+        .route("/admin/api/graph", get(graph::api))
         .route("/admin/health", get(health::show))
         .route("/admin/deliveries/{key}", get(journey::show))
         .route("/admin/login", get(login::form).post(login::submit).layer(form_limits()))

@@ -7,6 +7,7 @@ mod emulate;
 mod environments;
 mod explain;
 mod graph;
+mod installed;
 mod lint;
 mod parked;
 mod policy_tree;
@@ -57,13 +58,13 @@ enum Command {
     Backup(backup::Args),
     /// Explain the decision about one event, offline and without credentials.
     Explain(explain::Args),
-    /// Show every problem of policy files, and between the repositories of a folder, with its place and how to mend it.
+    /// Show every problem of policy files, and between the repositories of a folder or an organisation, with its place and how to mend it.
     Lint(lint::Args),
     /// Run tests of policies: when this happens, exactly that starts.
     Test(test_policies::Args),
     /// Print the JSON Schema of `dispatching.yml`, with which editors complete, explain and check it.
     Schema,
-    /// Draw which repository of a folder may start what in which other one.
+    /// Draw which repository of a folder or an organisation may start what in which other one.
     Graph(graph::Args),
 }
 

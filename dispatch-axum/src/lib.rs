@@ -5,13 +5,15 @@
 //! 1. [`Service`]: what the surface needs, put together by its embedder. [`router()`] makes routes of it.
 //! 2. `webhook` accepts GitHub's webhooks; `intake` bounds what a flood of them can hold.
 //! 3. `admin` is the dashboard: it reads read models by key, and never sums anything up in a request.
-//! 4. [`parked`] is what was given up and waits for the operator; [`environments`] are those of pull requests; [`wording`] tells facts in words for people.
+//! 4. [`parked`] is what was given up and waits for the operator; [`environments`] are those of pull requests; [`edges`] are who
+//!    started whom; [`wording`] tells facts in words for people.
 //! 5. [`telemetry`] names the metrics; `health` answers the machines that ask.
 //! 6. For one machine, with feature `sqlite`: `store` keeps the work durable, `worker` does it,
 //!    `maintenance` looks after both.
 
 mod admin;
 mod client;
+pub mod edges;
 pub mod environments;
 mod health;
 mod intake;

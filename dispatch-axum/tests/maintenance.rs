@@ -230,7 +230,13 @@ async fn environments_of_a_closed_pull_request(house: &House, world: &Mutex<Worl
         let delivery = DeliveryKey { id: name.parse().unwrap(), body_sha256: "0".repeat(64) };
         let row = Box::new(EnvironmentRow::new(&environment));
         let body = FactBody::EnvironmentChanged { change: EnvironmentChange::Ended(StepEnd::Done), environment: row };
-        let fact = Fact { subject: Subject::environment(delivery, key), sequence: environment.facts, time: at, body };
+        let fact = Fact {
+            subject: Subject::environment(delivery, key),
+            sequence: environment.facts,
+            time: at,
+            body,
+            happened: None,
+        };
         let write = Write { record: Record::Environment(Box::new(environment)), expected: None };
         house.store.commit(Commit { writes: vec![write], facts: vec![fact] }).await.unwrap();
     }

@@ -99,7 +99,7 @@ impl Delivery {
             DeliveryState::Noted => FactBody::DeliveryNoted { event },
             _ => FactBody::DeliveryReceived { event },
         };
-        Fact { subject: Subject::delivery(self.key.clone()), sequence: 0, time: self.received_at, body }
+        Fact { subject: Subject::delivery(self.key.clone()), sequence: 0, time: self.received_at, body, happened: None }
     }
 
     /// What is shown of it in a list.

@@ -26,6 +26,7 @@ use crate::decide::{Decision, LaneKey};
 use crate::delivery::DeliveryKey;
 use crate::event::{Conclusion, EventIdentity, RunStage};
 use crate::name::{PullRequestNumber, Repository, RepositoryId, RunId};
+use crate::projection::Happened;
 use crate::reason::Reason;
 use crate::workflow::Lack;
 
@@ -167,6 +168,9 @@ pub struct DispatchSource {
     /// The pull request that it is about.
     #[serde(default)]
     pub pull_request: Option<PullRequestNumber>,
+    /// What happened; None for one of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<Happened>,
 }
 
 /// How far a dispatch got.

@@ -358,6 +358,28 @@ pub struct PullRequestState {
     pub updated_at: Timestamp,
 }
 
+impl PullRequestState {
+    /// The pull request of a command as it would be with nothing special about it: open, into the default branch, opened by
+    /// whoever gives the command. None: never.
+    #[must_use]
+    pub fn plain(number: PullRequestNumber, event: &Event, command: &Command) -> Option<Self> {
+        let some_commit = || "0".repeat(40).parse().ok();
+        Some(Self {
+            number,
+            open: true,
+            merged: false,
+            draft: false,
+            base_branch: event.repository.default_branch.clone(),
+            head_branch: "topic".parse().ok()?,
+            head_sha: command.argument.commit().cloned().or_else(some_commit)?,
+            head: Head::SameRepository,
+            author: Some(command.commenter.id),
+            keep: false,
+            updated_at: command.created_at,
+        })
+    }
+}
+
 /// A comment on a pull request that is a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {

@@ -1,29 +1,32 @@
 //! Why, for people and programs: one event, what was decided about it, and what had to be assumed.
 
+mod assumed;
+mod nearest;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::chain::{Chain, Place};
-use crate::decide::{
-    Answers, CommitOnBranch, Decision, Edge, EdgeKey, Identity, LaneKey, Plan, PolicyAnswer, PolicyFile, Skipped,
-    decide_with,
-};
-use crate::event::{Event, EventIdentity, EventKind};
+pub use self::assumed::Given;
+use self::assumed::Recorder;
+pub use self::nearest::ExplainedNearest;
+use crate::chain::Place;
+use crate::decide::{Answers, Decision, Plan, Skipped, decide_with};
+use crate::event::{Event, EventKind};
 use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners, narrow};
-use crate::name::{Branch, CommitSha, GitRef, InstallationId, Login, Repository, RunId};
-use crate::policy::{Policy, RuleLocation, Start};
+use crate::name::{GitRef, InstallationId, Login, PullRequestNumber, Repository, RunId};
+use crate::policy::{RuleLocation, Start};
 use crate::quote::quote;
 use crate::reason::Reason;
 
 /// Explains one event without GitHub: the decision is the service's own, and what only GitHub, the store or the App's
-/// registration could tell is assumed in favour of the event, and listed in [`Explanation::assumed`].
+/// registration could tell is `given`, or else assumed in favour of the event and listed in [`Explanation::assumed`].
 ///
-/// `answers` needs to know policy files only; it answers with [`Identity::Assumed`] and [`CommitOnBranch::Assumed`].
+/// `answers` needs to know policy files only; it answers with [`Assumed`](crate::decide::Identity::Assumed) identities and
+/// [proofs](crate::decide::CommitOnBranch::Assumed).
 #[must_use]
-pub fn explain(event: &Event, guardrails: &Guardrails, answers: &mut impl Answers) -> Explanation {
+pub fn explain(event: &Event, guardrails: &Guardrails, given: &Given, answers: &mut impl Answers) -> Explanation {
     let mut assumed = Vec::new();
     let (mut event, mut guardrails) = (event.clone(), guardrails.clone());
     let repository = event.repository.name.clone();
@@ -40,14 +43,29 @@ pub fn explain(event: &Event, guardrails: &Guardrails, answers: &mut impl Answer
     {
         assumed.push(format!("{} is not this App", quote(bot)));
     }
-    let mut recorder = Recorder { answers, event: &event, assumed, owners: Vec::new() };
-    let plan = decide_with(&event, &guardrails, &mut recorder);
-    let Recorder { assumed, owners, .. } = recorder;
+    let mut recorder = Recorder::new(answers, &event, given, assumed);
+    // Of what a check tells of only the event may be known: each of its targets is one that could be wanted again.
+    let mut others = recorder.other_targets(&guardrails).into_iter();
+    recorder.wanted = recorder.wanted.or_else(|| others.next());
+    let mut plan = decide_with(&event, &guardrails, &mut recorder);
+    for target in others {
+        recorder.wanted = Some(target);
+        plan.decisions.extend(decide_with(&event, &guardrails, &mut recorder).decisions);
+    }
+    for environment in std::mem::take(&mut plan.further) {
+        let part = Event { part: Some(environment), ..event.clone() };
+        plan.decisions.extend(decide_with(&part, &guardrails, &mut recorder).decisions);
+    }
+    let owners = std::mem::take(&mut recorder.owners);
+    let (assumed, nearest) = recorder.end(plan.skipped.as_ref());
     let mut explanation = Explanation { assumed, ..Explanation::new(&event, &plan, &guardrails) };
-    for (place, policy) in owners {
+    for (place, policy) in owners.values() {
         let of_source = place.repository.same_owner(&repository);
         let line = |line| RuleLocation { line, ..place.clone() };
         policy.limits().into_iter().for_each(|limits| narrow(&mut explanation.limits, limits, line, of_source));
+    }
+    if let Some(skip) = &mut explanation.skipped {
+        skip.nearest = nearest;
     }
     explanation
 }
@@ -88,6 +106,14 @@ pub struct ExplainedEvent {
     pub run_id: Option<RunId>,
     /// Which attempt of the run.
     pub attempt: Option<u32>,
+    /// The pull request that it happened to, or that a command was given on.
+    pub pull_request: Option<PullRequestNumber>,
+    /// What happened to the pull request, in GitHub's word.
+    pub action: Option<&'static str>,
+    /// The command.
+    pub command: Option<String>,
+    /// Who gave the command, or wants a check run again.
+    pub commenter: Option<Login>,
 }
 
 /// Why an event starts nothing.
@@ -97,8 +123,10 @@ pub struct ExplainedSkip {
     pub reason: Reason,
     /// One sentence.
     pub message: String,
-    /// The nearest outbound rule.
+    /// The nearest outbound rule, where one is about it but for a filter.
     pub outbound_rule: Option<Line>,
+    /// Where no rule is about it: the one that comes nearest, and the first thing that differs.
+    pub nearest: Option<ExplainedNearest>,
 }
 
 /// What was decided about one target entry.
@@ -191,9 +219,21 @@ impl Explanation {
 
 impl fmt::Display for ExplainedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.workflow {
-            Some(workflow) => write!(f, "{} of {}", quote(workflow), quote(&self.repository))?,
-            None => write!(f, "{} in {}", quote(self.kind), quote(&self.repository))?,
+        match (&self.workflow, &self.command) {
+            (Some(workflow), _) => write!(f, "{} of {}", quote(workflow), quote(&self.repository))?,
+            (None, Some(command)) => write!(f, "{} in {}", quote(command), quote(&self.repository))?,
+            (None, None) => write!(f, "{} in {}", quote(self.kind), quote(&self.repository))?,
+        }
+        if let Some(number) = self.pull_request {
+            let on = if self.command.is_some() { " on" } else { ":" };
+            write!(f, "{on} pull request {number}")?;
+        }
+        if let Some(action) = self.action {
+            write!(f, " {action}")?;
+        }
+        if let Some(login) = &self.commenter {
+            let by = if self.command.is_some() { "given" } else { "wanted again" };
+            write!(f, ", {by} by {}", quote(login))?;
         }
         if let Some(run) = self.run_id {
             write!(f, ": run {run}")?;
@@ -219,6 +259,9 @@ impl fmt::Display for ExplainedSkip {
         write!(f, "nothing starts: {}\n  {}", self.reason, self.message)?;
         if let Some(line) = &self.outbound_rule {
             write!(f, "\n  outbound  {line}")?;
+        }
+        if let Some(ExplainedNearest { rule, differs }) = &self.nearest {
+            write!(f, "\n  nearest   {rule}\n            {differs}")?;
         }
         write!(f, "\n  help      {}", self.reason.help())
     }
@@ -277,6 +320,10 @@ impl ExplainedEvent {
             started_by: None,
             run_id: None,
             attempt: None,
+            pull_request: None,
+            action: None,
+            command: None,
+            commenter: None,
         }
     }
 }
@@ -301,8 +348,17 @@ impl From<&Event> for ExplainedEvent {
             EventKind::PullRequest(pull_request) => {
                 explained.branch = Some(pull_request.now.base_branch.to_string());
                 explained.sha = Some(pull_request.now.head_sha.to_string());
+                explained.pull_request = Some(pull_request.now.number);
+                explained.action = Some(pull_request.action.as_str());
             }
-            EventKind::RunProgress(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => {}
+            EventKind::Command(command) => {
+                explained.sha = command.argument.commit().map(ToString::to_string);
+                explained.pull_request = Some(command.pull_request);
+                explained.command = Some(command.name.to_string());
+                explained.commenter = Some(command.commenter.login.clone());
+            }
+            EventKind::CheckRerequest(check) => explained.commenter = Some(check.by.login.clone()),
+            EventKind::RunProgress(run) => explained.run_id = Some(run.id),
         }
         explained
     }
@@ -311,7 +367,7 @@ impl From<&Event> for ExplainedEvent {
 impl From<&Skipped> for ExplainedSkip {
     fn from(skipped: &Skipped) -> Self {
         let Skipped { reason, message, outbound_rule, .. } = skipped.clone();
-        Self { reason, message, outbound_rule: outbound_rule.as_ref().map(Line::from) }
+        Self { reason, message, outbound_rule: outbound_rule.as_ref().map(Line::from), nearest: None }
     }
 }
 
@@ -350,83 +406,4 @@ fn bot(event: &Event) -> Option<&Login> {
         EventKind::Push(_) | EventKind::PullRequest(_) | EventKind::Command(_) | EventKind::CheckRerequest(_) => None,
     };
     [actor, event.sender.as_ref()].into_iter().flatten().find(|login| login.as_str().ends_with("[bot]"))
-}
-
-/// Passes lookups on, and keeps what was only assumed.
-struct Recorder<'a, A> {
-    answers: &'a mut A,
-    event: &'a Event,
-    assumed: Vec<String>,
-    /// The policies of `.github` repositories that were asked for, and where they are.
-    owners: Vec<(RuleLocation, Arc<Policy>)>,
-}
-
-impl<A: Answers> Answers for Recorder<'_, A> {
-    fn policy(&mut self, repository: &Repository) -> PolicyAnswer {
-        let answer = self.answers.policy(repository);
-        if *repository == repository.owner().dot_github() {
-            if let PolicyFile::Found { path, policy } = &answer.file {
-                let place = RuleLocation { repository: repository.clone(), path: *path, line: 1 };
-                self.owners.push((place, Arc::clone(policy)));
-            }
-            return answer;
-        }
-        if answer.repository == Some(Identity::Assumed) && *repository != self.event.repository.name {
-            self.assumed.push(format!("{} is the repository that its name has always meant", quote(repository)));
-        }
-        answer
-    }
-
-    fn chain(&mut self, run: RunId) -> Option<Chain> {
-        let chain = self.answers.chain(run);
-        if chain.is_none() {
-            self.assumed.push(format!("no dispatch started run {run}"));
-        }
-        chain
-    }
-
-    fn edge(&mut self, edge: &EdgeKey) -> Option<Edge> {
-        self.answers.edge(edge)
-    }
-
-    fn lane(&mut self, lane: &LaneKey) -> Option<u64> {
-        let newest = self.answers.lane(lane);
-        if newest.is_none() {
-            self.assumed.push(format!(
-                "no newer run has started {} in {}",
-                quote(&lane.target.start),
-                quote(&lane.target.repository)
-            ));
-        }
-        newest
-    }
-
-    fn root_spent(&mut self, root: &EventIdentity) -> u32 {
-        let spent = self.answers.root_spent(root);
-        if spent == 0 {
-            self.assumed.push(format!("nothing else was started along the chain of {}", quote(root.as_str())));
-        }
-        spent
-    }
-
-    fn edge_uses(&mut self, target: &Place) -> u32 {
-        let uses = self.answers.edge_uses(target);
-        if uses == 0 {
-            self.assumed.push(format!(
-                "{} has not started {} of {} within the hour",
-                quote(&self.event.repository.name),
-                quote(&target.start),
-                quote(&target.repository)
-            ));
-        }
-        uses
-    }
-
-    fn commit_on_branch(&mut self, repository: &Repository, branch: &Branch, sha: &CommitSha) -> CommitOnBranch {
-        let proof = self.answers.commit_on_branch(repository, branch, sha);
-        if proof == CommitOnBranch::Assumed {
-            self.assumed.push(format!("commit {} has been on {} of {}", quote(sha), quote(branch), quote(repository)));
-        }
-        proof
-    }
 }

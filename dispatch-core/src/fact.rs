@@ -10,9 +10,9 @@ use crate::delivery::{DeliveryKey, DeliverySummary};
 use crate::dispatch::{DispatchKey, FollowedRun, StartedRun};
 use crate::environment::{EnvironmentKey, StepEnd};
 use crate::event::Event;
-use crate::name::PullRequestNumber;
+use crate::name::{PullRequestNumber, Repository};
 use crate::policy::EnvironmentAction;
-use crate::projection::EnvironmentRow;
+use crate::projection::{EnvironmentRow, Happened};
 use crate::reason::Reason;
 
 /// One thing that happened to a delivery, a dispatch or an environment. Facts are only ever added.
@@ -28,6 +28,9 @@ pub struct Fact {
     pub time: Timestamp,
     /// What.
     pub body: FactBody,
+    /// Where what its dispatch follows from happened, and what that was; None for facts about no dispatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<(Repository, Happened)>,
 }
 
 impl Fact {

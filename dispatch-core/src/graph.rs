@@ -1,14 +1,19 @@
-//! Who may start whom, drawn: for [Mermaid](https://mermaid.js.org), for Graphviz, and as JSON.
+//! Who may start whom, drawn: for [Mermaid](https://mermaid.js.org), for Graphviz, as a picture (SVG), and as JSON.
 //!
 //! Each repository is a node, each rule's target an edge that says what happens and what is then started. Edges that only
 //! one side wants, or whose other side is not known, are dashed; edges of a way that comes back to where it began are marked.
 //! Names are other people's: each format escapes them.
+
+mod columns;
+mod layout;
+mod svg;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+pub use self::svg::{Arrow, Drawing, MAX_ARROWS, STYLE};
 use crate::chain::Place;
 use crate::diagnostic::visible;
 use crate::name::Repository;
@@ -54,6 +59,24 @@ pub fn dot(examination: &Examination) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+/// A picture: at most [`MAX_ARROWS`] edges are drawn, and the others counted.
+#[must_use]
+pub fn svg(examination: &Examination) -> String {
+    let arrow = |edge: &Edge| {
+        let label = label(edge);
+        Arrow {
+            from: edge.from.clone(),
+            to: edge.to.clone(),
+            title: format!("{} → {}: {label}", edge.from, edge.to),
+            label,
+            is_dashed: !edge.agreement.is_mutual(),
+            in_loop: edge.in_loop && edge.agreement.is_mutual(),
+        }
+    };
+    let arrows = examination.edges.iter().map(arrow).collect();
+    Drawing { title: "Who may start whom".to_owned(), arrows, unknown: examination.unknown.clone() }.svg()
 }
 
 /// The same as a JSON object of a stable shape: `repositories`, `edges` and `loops`.

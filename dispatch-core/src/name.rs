@@ -176,10 +176,12 @@ pub use self::words::{ArgumentWord, CheckId, CommandName, EnvironmentName, Event
 
 /// `owner/name`. Compares without case, as GitHub does (REST API description: "not case sensitive"), prints as written.
 #[derive(Clone)]
-pub struct Repository {
-    full: Arc<str>,
-    /// The same in lower case: what is compared. Mostly the same text.
-    key: Arc<str>,
+pub struct Repository(Arc<FullName>);
+
+struct FullName {
+    text: Box<str>,
+    /// The same in lower case: what is compared.
+    key: Box<str>,
     slash: usize,
 }
 
@@ -206,39 +208,36 @@ impl Repository {
     /// `owner/name`, as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.full
+        &self.0.text
     }
 
     /// The account that the repository belongs to.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        Owner(self.full.get(..self.slash).unwrap_or_default().into())
+        Owner(self.0.text.get(..self.0.slash).unwrap_or_default().into())
     }
 
     /// The part behind the slash, as written.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.full.get(self.slash + 1..).unwrap_or_default()
+        self.0.text.get(self.0.slash + 1..).unwrap_or_default()
     }
 
     /// `owner/name` in lower case: the form to use in a key.
     #[must_use]
     pub fn key(&self) -> String {
-        self.key.as_ref().to_owned()
+        self.0.key.to_string()
     }
 
     /// Whether both repositories belong to the same owner.
     #[must_use]
     pub fn same_owner(&self, other: &Self) -> bool {
-        self.key.get(..self.slash) == other.key.get(..other.slash)
+        self.0.key.get(..self.0.slash) == other.0.key.get(..other.0.slash)
     }
 
     /// `full` is `owner/name`, and the slash is there.
     fn split(full: &str, slash: usize) -> Self {
-        let full: Arc<str> = full.into();
-        let lower = full.to_ascii_lowercase();
-        let key = if *lower == *full { Arc::clone(&full) } else { lower.into() };
-        Self { full, key, slash }
+        Self(Arc::new(FullName { text: full.into(), key: full.to_ascii_lowercase().into(), slash }))
     }
 }
 
@@ -264,13 +263,13 @@ impl<'de> Deserialize<'de> for Repository {
 
 impl Serialize for Repository {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.full)
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl PartialEq for Repository {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.0.key == other.0.key
     }
 }
 
@@ -278,13 +277,13 @@ impl Eq for Repository {}
 
 impl Hash for Repository {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        self.0.key.hash(state);
     }
 }
 
 impl Ord for Repository {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key)
+        self.0.key.cmp(&other.0.key)
     }
 }
 

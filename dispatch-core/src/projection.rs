@@ -6,15 +6,19 @@
 //! | [`PARKED`] | [`EVERYTHING`] | delivery or dispatch that was given up and waits for the operator | [`ParkedRow`] |
 //! | [`ENVIRONMENTS`] | [`EVERYTHING`] | environment, by the time it was wanted first | [`EnvironmentRow`] |
 //! | [`ENVIRONMENTS`] | [`PRESENT`] | environment that is not destroyed | [`EnvironmentRow`] |
+//! | [`EDGES`] | [`EVERYTHING`] | edge between repositories, by its last use; also [`BY_NAME`] | [`EdgeRow`] |
 //! | [`JOURNEY`] | [`journey_partition`] of a delivery | fact about it or its dispatches, by time | [`Fact`] |
 //!
 //! Next to the rows there are [`Counter`]s. Every update comes from one fact alone, so that facts may arrive in any order.
+
+mod edges;
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::edges::{BY_NAME, EDGES, EdgeOutcome, EdgeRow, Happened, Tally, UsedEdge};
 use crate::Timestamp;
 use crate::decide::{Plan, Verdict};
 use crate::delivery::{DeliveryKey, DeliverySummary};
@@ -55,6 +59,7 @@ pub fn project(fact: &Fact) -> Vec<Update> {
     }));
     updates.extend(parked_update(fact));
     updates.extend(environment_updates(fact));
+    updates.extend(edges::tallies(fact).into_iter().map(Update::Tally));
     // Where times are equal, what happened to the delivery comes before what happened to its dispatches.
     let about = u8::from(fact.subject.dispatch.is_some() || fact.subject.environment.is_some());
     let sort = format!("{}~{about}~{:010}~{}", sortable(fact.time), fact.sequence, fact.subject);
@@ -76,6 +81,9 @@ pub enum Update {
     Put(ViewRow),
     /// The same, and retention leaves the row, however old it is, until another takes its place or it is removed.
     Keep(ViewRow),
+    /// Adds to the row of an edge: the store reads the row at [`Tally::sort`] of [`BY_NAME`], and writes what
+    /// [`Tally::add_to`] makes of it in the same step.
+    Tally(Tally),
     /// Removes a row, unless a row of a higher `revision` is there. What is put later with a lower one does not come back.
     Remove {
         /// The read model.

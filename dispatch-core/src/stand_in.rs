@@ -290,29 +290,30 @@ impl Answered<'_> {
     /// The environment that the pull request holds, so that there is one to destroy.
     fn held(&self) -> Option<Environment> {
         let now = self.case.pull_request.as_ref()?;
-        let EventRepository { id, name, .. } = &self.case.event.repository;
-        let source = RepositoryRef { id: *id, name: name.clone() };
-        let StandIn { number, .. } = self.case.stand_in;
-        let key =
-            EnvironmentKey { repository: self.target.repository.clone(), name: format!("pr-{number}").parse().ok()? };
-        let description = EnvironmentDescription {
-            base: now.base_branch.clone(),
-            deploy: now.head_branch.to_string(),
-            url: Some(format!("https://pr-{number}.example.com")),
-            links: BTreeMap::new(),
-            cleanup: None,
-            ttl: None,
-        };
-        let action = EnvironmentAction::Create;
-        let at = now.updated_at;
-        let pull_request = self.case.stand_in.pull_request();
-        let wish = EnvironmentUse { key, action, pull_request, description, keep: false, at };
-        let origin = EnvironmentOrigin::of(&self.case.event);
-        let dispatch = DispatchKey { event: self.case.event.identity(), target: self.target.clone() };
-        let environment =
-            Environment::wish(None, (&source, &origin), &wish, Leaves::ThePullRequest, &dispatch, at).ok()?;
-        Some(Environment { state: EnvironmentState::Live, ..environment })
+        let name = format!("pr-{}", self.case.stand_in.number).parse().ok()?;
+        let key = EnvironmentKey { repository: self.target.repository.clone(), name };
+        live(&self.case.event, now, key, self.target)
     }
+}
+
+/// An environment that is there, as if the pull request had created it through that target.
+pub(crate) fn live(event: &Event, now: &PullRequestState, key: EnvironmentKey, target: &Place) -> Option<Environment> {
+    let EventRepository { id, name, .. } = &event.repository;
+    let source = RepositoryRef { id: *id, name: name.clone() };
+    let description = EnvironmentDescription {
+        base: now.base_branch.clone(),
+        deploy: now.head_branch.to_string(),
+        url: Some(format!("https://{}.example.com", key.name)),
+        links: BTreeMap::new(),
+        cleanup: None,
+        ttl: None,
+    };
+    let (action, at, pull_request) = (EnvironmentAction::Create, now.updated_at, now.number);
+    let wish = EnvironmentUse { key, action, pull_request, description, keep: false, at };
+    let origin = EnvironmentOrigin::of(event);
+    let dispatch = DispatchKey { event: event.identity(), target: target.clone() };
+    let environment = Environment::wish(None, (&source, &origin), &wish, Leaves::ThePullRequest, &dispatch, at).ok()?;
+    Some(Environment { state: EnvironmentState::Live, ..environment })
 }
 
 impl Answers for Answered<'_> {

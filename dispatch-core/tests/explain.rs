@@ -5,7 +5,7 @@
 mod support;
 
 use dispatch_core::decide::{CommitOnBranch, Identity};
-use dispatch_core::explain::{Explanation, explain};
+use dispatch_core::explain::{Explanation, Given, explain};
 use dispatch_core::policy::{Policy, Target};
 use support::*;
 
@@ -19,7 +19,7 @@ fn offline(change: fn(&mut Setup)) -> Explanation {
     setup.source_answer.get_or_insert(found(Identity::Assumed, Policy::new(setup.outbound.clone(), vec![])));
     setup.target_answer.get_or_insert(found(Identity::Assumed, Policy::new(vec![], setup.inbound.clone())));
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-    explain(&event, &guardrails, &mut setup)
+    explain(&event, &guardrails, &Given::default(), &mut setup)
 }
 
 fn two_targets(setup: &mut Setup) {
@@ -42,7 +42,11 @@ fn the_json_keeps_its_shape() {
         "conclusion": "success",
         "started_by": "push",
         "run_id": 7000000001,
-        "attempt": 1
+        "attempt": 1,
+        "pull_request": null,
+        "action": null,
+        "command": null,
+        "commenter": null
       },
       "skipped": null,
       "decisions": [
@@ -167,6 +171,7 @@ fn the_json_of_an_event_that_starts_nothing_keeps_its_shape() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&explanation["skipped"]).unwrap(), @r#"
     {
       "message": "the run was on `main`, and the outbound rule accepts only `dev`",
+      "nearest": null,
       "outbound_rule": {
         "file": "acme/api/dispatching.yml",
         "line": 2
@@ -234,7 +239,10 @@ fn what_is_known_is_not_called_assumed() {
     let mut setup = Setup::new();
     (setup.spent, setup.uses) = (1, 1);
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-    assert_eq!(explain(&event, &guardrails, &mut setup).assumed, ["no dispatch started run 7000000001"]);
+    assert_eq!(
+        explain(&event, &guardrails, &Given::default(), &mut setup).assumed,
+        ["no dispatch started run 7000000001"]
+    );
 }
 
 #[test]
@@ -243,7 +251,9 @@ fn a_bot_is_assumed_not_to_be_the_app_only_where_nobody_knows_the_app() {
     setup.run().actor = Some(login("renovate[bot]"));
     let assumed = |setup: &mut Setup| {
         let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-        explain(&event, &guardrails, setup).assumed.contains(&"`renovate[bot]` is not this App".to_owned())
+        explain(&event, &guardrails, &Given::default(), setup)
+            .assumed
+            .contains(&"`renovate[bot]` is not this App".to_owned())
     };
     assert!(!assumed(&mut setup));
     setup.app_login = None;

@@ -5,7 +5,7 @@
 mod support;
 
 use dispatch_core::decide::{Identity, PolicyAnswer, PolicyFile, Visibility};
-use dispatch_core::explain::explain;
+use dispatch_core::explain::{Given, explain};
 use dispatch_core::name::RepositoryId;
 use dispatch_core::policy::{InboundTarget, Policy, Target};
 use support::*;
@@ -225,7 +225,7 @@ fn the_explanation_names_the_line_of_every_limit_in_force() {
         .limits
         .insert("partner", limits("partner", "max_targets: 7, max_edge_rate: 3, source_repositories: ['acme/*']"));
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-    let text = explain(&event, &guardrails, &mut setup).to_text();
+    let text = explain(&event, &guardrails, &Given::default(), &mut setup).to_text();
     insta::assert_snapshot!(text.split("limits that").nth(1).unwrap());
 }
 

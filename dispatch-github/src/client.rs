@@ -27,7 +27,7 @@ use crate::transport::{Answer, ApiRequest, Transport};
 ///
 /// Keeps connections, tokens and installations in memory, all of them bounded. Share one.
 pub struct GitHub {
-    transport: Arc<Transport>,
+    pub(crate) transport: Arc<Transport>,
     pub(crate) app: Arc<App>,
     tokens: Tokens,
     pub(crate) budgets: Arc<Budgets>,

@@ -7,6 +7,7 @@
 //! 1. [`client`]: [`GitHub`] and its options; `ports`: the ports' methods. What does them is in `read`, `compare`, `dispatch`,
 //!    `runs`, `issues`, `delivery_log`, `pull_requests`, `workflows`, `checks` and `comments`.
 //! 2. `app`: the App, which signs for itself; `token`: installation and token; `permission`: what a token may do.
+//!    `installed`: all repositories of an account, and their workflows' files.
 //! 3. `budget`: how much may be sent, so that GitHub does not have to refuse.
 //! 4. `transport`: one request, one answer; `path`: the only places where requests go; `link`: other pages of a
 //!    list; `wire`: what is read of answers.
@@ -24,6 +25,7 @@ mod delivery_log;
 mod dispatch;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+mod installed;
 mod issues;
 mod link;
 mod path;
@@ -39,3 +41,4 @@ mod workflows;
 
 pub use app::AppDescription;
 pub use client::{GitHub, GitHubOptions, GitHubOptionsError};
+pub use installed::{InstalledRepositories, InstalledRepository, WorkflowText};

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use dispatch_core::name::{
-    Branch, CheckRunId, CommentId, CommitSha, InstallationId, Login, PullRequestNumber, Repository, TeamName,
+    Branch, CheckRunId, CommentId, CommitSha, InstallationId, Login, Owner, PullRequestNumber, Repository, TeamName,
     WorkflowFile,
 };
 use dispatch_core::policy::PolicyPath;
@@ -31,6 +31,16 @@ impl ApiPath {
         Self(format!("{}/installation", repo(repository)))
     }
 
+    /// "Get a user installation for the authenticated app", which answers for organisations too (observed).
+    pub(crate) fn account_installation(account: &Owner) -> Self {
+        Self(format!("/users/{}/installation", segment(account.as_str())))
+    }
+
+    /// "List repositories accessible to the app installation", one page of them, counted from 1.
+    pub(crate) fn installed_repositories(page: usize) -> Self {
+        Self(format!("/installation/repositories?per_page={PER_PAGE}&page={page}"))
+    }
+
     /// "Create an installation access token for an app"
     pub(crate) fn access_tokens(installation: InstallationId) -> Self {
         Self(format!("/app/installations/{installation}/access_tokens"))
@@ -44,6 +54,11 @@ impl ApiPath {
     /// "Get repository content", at a commit.
     pub(crate) fn contents_at(repository: &Repository, path: PolicyPath, commit: &CommitSha) -> Self {
         Self(format!("{}/contents/{path}?ref={commit}", repo(repository)))
+    }
+
+    /// "Get repository content" of the folder of workflows, on the default branch.
+    pub(crate) fn workflow_folder(repository: &Repository) -> Self {
+        Self(format!("{}/contents/.github/workflows", repo(repository)))
     }
 
     /// "Get repository content" of a workflow's file, on the default branch.

@@ -11,10 +11,12 @@ use crate::permission::Permission;
 
 mod checks;
 mod comments;
+mod installed;
 mod pull_requests;
 mod workflows;
 pub(crate) use self::checks::{CheckRun, CheckRuns, CheckUpdate, CreatedCheck, NewCheck};
 pub(crate) use self::comments::{Comment, CommentText, NewReaction};
+pub(crate) use self::installed::{AccountToken, AccountTokenRequest, Entry, Installed};
 pub(crate) use self::pull_requests::{Collaborator, Membership, PullRequest, State};
 pub(crate) use self::workflows::Workflows;
 
@@ -37,7 +39,7 @@ pub(crate) struct AppOwner {
     pub(crate) login: Option<Owner>,
 }
 
-/// The answer to "Get a repository installation for the authenticated app".
+/// The answer to "Get a repository installation for the authenticated app", and to that for an account.
 #[derive(Deserialize)]
 pub(crate) struct Installation {
     pub(crate) id: InstallationId,
@@ -238,6 +240,6 @@ pub(crate) struct Refusal<'a> {
     pub(crate) message: Cow<'a, str>,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
 }

@@ -24,10 +24,10 @@ const TEXT_BYTES: usize = 256 * 1024;
 /// Such a text as the contents API gives it, with what is around it: see [`read::BODY_LIMIT`].
 const TEXT_LIMIT: usize = 400_000;
 /// Texts that are read at the same time.
-const CONCURRENT: usize = 16;
+pub(crate) const CONCURRENT: usize = 16;
 
 /// What the text of a workflow is.
-enum Text {
+pub(crate) enum Text {
     Found(Vec<u8>),
     Unreadable,
     Missing,
@@ -75,7 +75,11 @@ impl GitHub {
         stream::iter(texts).buffered(CONCURRENT).try_filter_map(|found| async { Ok(found) }).try_collect().await
     }
 
-    async fn read_workflow(&self, repository: &RepositoryRef, file: &WorkflowFile) -> Result<Text, GitHubError> {
+    pub(crate) async fn read_workflow(
+        &self,
+        repository: &RepositoryRef,
+        file: &WorkflowFile,
+    ) -> Result<Text, GitHubError> {
         let path = ApiPath::workflow_file(&repository.name, file);
         let answer = self.ask(&Call::read(repository, Permission::ContentsRead, path, TEXT_LIMIT)).await?;
         if answer.status != StatusCode::OK {

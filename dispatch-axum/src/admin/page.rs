@@ -13,10 +13,12 @@ use super::Visitor;
 use super::session::hex;
 use crate::service::Service;
 
-const STYLE: &str = include_str!("../../static/dashboard.css");
 const ICON: &str = include_str!("../../static/icon.svg");
 
-static STYLE_NAME: LazyLock<String> = LazyLock::new(|| hashed("dashboard", "css", STYLE));
+/// The dashboard's own rules, and those of pictures in it: what a page brings itself, the content policy does not let count.
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| format!("{}{}", include_str!("../../static/dashboard.css"), dispatch_core::graph::STYLE));
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| hashed("dashboard", "css", &STYLE));
 static ICON_NAME: LazyLock<String> = LazyLock::new(|| hashed("icon", "svg", ICON));
 
 /// What the frame around every page shows.
@@ -144,7 +146,7 @@ pub(crate) fn unavailable(
 /// The style sheet and the icon. Their names change with their content, so that they may be kept for ever.
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = if name == *STYLE_NAME {
-        ("text/css; charset=utf-8", STYLE)
+        ("text/css; charset=utf-8", STYLE.as_str())
     } else if name == *ICON_NAME {
         ("image/svg+xml", ICON)
     } else {

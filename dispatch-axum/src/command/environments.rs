@@ -128,9 +128,9 @@ pub(crate) struct SweepArgs {
 /// A setting is wrong, or the database cannot be used.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     let settings = ServiceSettings::read(&args.service.settings()?)?;
-    super::serve::refuse_the_emulators_key(&settings)?;
+    super::serve::refuse_the_emulators_key(&settings.app)?;
     super::runtime()?.block_on(async {
-        let github = super::serve::github(&settings)?;
+        let github = super::serve::github(&settings.app)?;
         let database = super::database::existing(&settings.database)?;
         let store = SqliteStore::open(database).map_err(|error| wrong("DATABASE_PATH", error))?;
         let pipeline = Pipeline { github: Arc::new(github), ..offline(Arc::new(store))? };

@@ -1,4 +1,4 @@
-//! `dispatch lint`: every problem of policy files, and between the repositories of a folder.
+//! `dispatch lint`: every problem of policy files, and between the repositories of a folder or an organisation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use dispatch_core::name::{Owner, Repository};
 use dispatch_core::organisation::Finding;
 use dispatch_core::policy::{Policy, PolicyPath, two_policy_files};
 
+use super::installed::{Account, Installed};
 use super::policy_tree::{read_policy, shown, unreadable};
 use super::repository_tree::{FoundRepository, examine, owner_and_name, repositories};
 use super::{Failure, write_json};
@@ -21,13 +22,17 @@ const MAX_NAMES: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The repositories of a folder are checked together: whether the other side agrees, whether the workflow is there, and \
-whether it takes what is sent. Each PATH is a world of its own.
+whether it takes what is sent. Each PATH is a world of its own. `--org` reads the same files of all repositories that \
+the App is installed on, from their default branches, as the App: GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE \
+is its key. Archived repositories are left out; rate limits are waited for.
 
-Exit code: 0 without errors (warnings are none), 1 with errors, 2 if a path cannot be read.")]
+Exit code: 0 without errors (warnings are none), 1 with errors, 2 if something cannot be read.")]
 pub(crate) struct Args {
     /// Policy files, repositories, or folders of repositories (`<owner>/<repository>/...`).
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "org", conflicts_with = "org", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    account: Account,
     /// How to tell the problems.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -55,6 +60,10 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut report = Report::default();
     let mut unread = Vec::new();
+    if let Some(installed) = args.account.read()? {
+        unread.extend(installed.failure());
+        report.add_installed(installed)?;
+    }
     for path in &args.paths {
         if let Err(failure) = report.add_path(path) {
             unread.push(failure);
@@ -85,6 +94,12 @@ struct Report {
     files: Vec<(Diagnostics, String)>,
     /// Repositories that rules name and that are not there.
     unknown: BTreeSet<Repository>,
+    /// Repositories that are there and could not be read, and why.
+    unread: BTreeMap<Repository, String>,
+    /// It is about what the App is installed on, not about folders.
+    is_installed: bool,
+    /// Repositories that are archived: their side is unknown too.
+    archived: Vec<Repository>,
 }
 
 impl Report {
@@ -99,7 +114,20 @@ impl Report {
     }
 
     fn add_folder(&mut self, folder: &Path) -> Result<(), Failure> {
-        let (mut found, failure) = repositories(folder);
+        let (found, failure) = repositories(folder);
+        self.add_repositories(found)?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn add_installed(&mut self, installed: Installed) -> Result<(), Failure> {
+        self.is_installed = true;
+        self.unread.extend(installed.unread);
+        self.archived.extend(installed.archived);
+        self.add_repositories(installed.found)
+    }
+
+    /// Adds repositories that are one world.
+    fn add_repositories(&mut self, mut found: Vec<FoundRepository>) -> Result<(), Failure> {
         let mut counting = BTreeMap::new();
         for repository in &found {
             if let (Some(name), Some(_)) = (&repository.name, &repository.policy) {
@@ -117,7 +145,7 @@ impl Report {
             file.for_each(|(file, _)| file.problems.sort_by_key(|problem| (problem.span, problem.code.clone())));
         }
         self.unknown.extend(examination.unknown);
-        failure.map_or(Ok(()), Err)
+        Ok(())
     }
 
     fn add_repository(&mut self, repository: &FoundRepository) {
@@ -155,6 +183,9 @@ impl Report {
         for (file, source) in self.files.iter().filter(|(file, _)| !file.problems.is_empty()) {
             writeln!(out, "{}\n", file.render(source).trim_end())?;
         }
+        for (repository, why) in &self.unread {
+            writeln!(out, "not read, so that its side is unknown: {repository}: {why}")?;
+        }
         if self.files.is_empty() {
             return writeln!(out, "no policy file: looked for {} and {}", PolicyPath::Root, PolicyPath::DotGithub);
         }
@@ -165,13 +196,12 @@ impl Report {
             counted(self.count(Severity::Error), "error"),
             counted(self.count(Severity::Warning), "warning"),
         )?;
-        if self.unknown.is_empty() {
-            return Ok(());
-        }
-        let mut names: Vec<_> = self.unknown.iter().take(MAX_NAMES).map(ToString::to_string).collect();
-        let more = self.unknown.len().saturating_sub(MAX_NAMES);
-        names.extend((more > 0).then(|| format!("{more} more")));
-        writeln!(out, "not in the folder, so that their side is unknown: {}", names.join(", "))
+        let is_archived = |name: &&Repository| self.archived.contains(name);
+        let (archived, unknown): (Vec<_>, Vec<_>) = self.unknown.iter().partition(is_archived);
+        let unknown = unknown.into_iter().filter(|name| !self.unread.contains_key(*name));
+        let place = if self.is_installed { "covered by the installation" } else { "in the folder" };
+        write_names(out, &format!("not {place}, so that their side is unknown"), &unknown.collect::<Vec<_>>())?;
+        write_names(out, "archived, so that their side is unknown", &archived)
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -180,8 +210,21 @@ impl Report {
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "unknown_repositories": self.unknown,
+            "unread_repositories": self.unread,
+            "archived_repositories": self.archived,
         })
     }
+}
+
+/// A line of some names, where there are any.
+fn write_names(out: &mut impl Write, what: &str, all: &[&Repository]) -> io::Result<()> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut names: Vec<_> = all.iter().take(MAX_NAMES).map(ToString::to_string).collect();
+    let more = all.len().saturating_sub(MAX_NAMES);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    writeln!(out, "{what}: {}", names.join(", "))
 }
 
 /// The owner that a bare repository name means where the path tells none. It changes no diagnostic: bare names of one

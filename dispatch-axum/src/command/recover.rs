@@ -43,7 +43,7 @@ pub(crate) struct Args {
 /// A setting is wrong, or the database cannot be used.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let settings = ServiceSettings::read(&args.service.settings()?)?;
-    super::serve::refuse_the_emulators_key(&settings)?;
+    super::serve::refuse_the_emulators_key(&settings.app)?;
     let since = args.since.as_deref().map(back).transpose()?;
     let now = Timestamp::now();
     let options = RecoverOptions {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 async fn recover(settings: &ServiceSettings, options: RecoverOptions, now: Timestamp) -> Result<ExitCode, Failure> {
-    let github = super::serve::github(settings)?;
+    let github = super::serve::github(&settings.app)?;
     let database = super::database::existing(&settings.database)?;
     let store = SqliteStore::open(database).map_err(|error| wrong("DATABASE_PATH", error))?;
     let pipeline = Pipeline { retry: settings.retry, ..offline(Arc::new(store))? };

@@ -66,6 +66,17 @@ pub(crate) fn examine(repositories: &mut [FoundRepository]) -> Result<Examinatio
 }
 
 impl FoundRepository {
+    /// A repository whose files are not on disk. Its folder is its name.
+    pub(crate) fn elsewhere(
+        name: Repository,
+        files: Vec<PolicySource>,
+        workflows: Option<BTreeMap<WorkflowFile, Workflow>>,
+    ) -> Self {
+        let folder = PathBuf::from(name.as_str());
+        let policy = counting(&name, &folder, &files);
+        Self { folder, name: Some(name), files, policy, workflows, level: DEEPEST }
+    }
+
     /// Whether its files show that it is one.
     fn is_certain(&self) -> bool {
         !self.files.is_empty() || self.workflows.is_some() || self.folder.join(".git").exists()
@@ -78,9 +89,7 @@ fn look_into(folder: &Path, level: usize, found: &mut Vec<FoundRepository>) -> R
     let is_repository = !files.is_empty() || folder.join(".git").exists() || (level > 0 && workflows.is_some());
     if is_repository || level >= DEEPEST {
         let name = name_in(folder);
-        let policy = name.as_ref().zip(files.first()).map(|(name, PolicySource { path, bytes })| {
-            PolicyText::read(name, *path, bytes, &shown(&folder.join(path.as_str())))
-        });
+        let policy = name.as_ref().and_then(|name| counting(name, folder, &files));
         found.push(FoundRepository { folder: folder.to_owned(), name, files, policy, workflows, level });
         return Ok(());
     }
@@ -88,6 +97,12 @@ fn look_into(folder: &Path, level: usize, found: &mut Vec<FoundRepository>) -> R
     let inner = folders(folder)?;
     let results: Vec<_> = inner.into_iter().map(|(_, inner)| look_into(&inner, level + 1, found)).collect();
     results.into_iter().collect()
+}
+
+/// The policy file that counts, read.
+fn counting(name: &Repository, folder: &Path, files: &[PolicySource]) -> Option<PolicyText> {
+    let PolicySource { path, bytes } = files.first()?;
+    Some(PolicyText::read(name, *path, bytes, &shown(&folder.join(path.as_str()))))
 }
 
 /// The workflows of a repository; None: it has no folder for them.

@@ -25,7 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Failure;
 use super::server::{ConnectionLimits, GRACE, Server};
-use super::settings::{Flags, Limits, Service, ServiceSettings, wrong};
+use super::settings::{AppSettings, Flags, Limits, Service, ServiceSettings, wrong};
 
 /// Policy files that are remembered: more than most organisations have repositories.
 const REMEMBERED_POLICIES: usize = 10_000;
@@ -57,14 +57,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let settings = ServiceSettings::read(&args.service.settings()?)?;
     let guardrails = Guardrails::from_settings(args.limits.settings()?.as_map())?;
-    refuse_the_emulators_key(&settings)?;
+    refuse_the_emulators_key(&settings.app)?;
     write_log(settings.log_level);
     super::runtime()?.block_on(serve(settings, guardrails))
 }
 
 async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<ExitCode, Failure> {
     let signals = super::Signals::new()?;
-    let github = github(&settings)?;
+    let github = github(&settings.app)?;
     let listener = TcpListener::bind((settings.host, settings.port)).await.map_err(|error| {
         wrong("PORT", format_args!("cannot listen on port {} of {}: {error}", settings.port, settings.host))
     })?;
@@ -91,7 +91,7 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
         .admin_token(admin_token(settings.admin_token)?)
         .admin_ip_allowlist(settings.admin_networks)
         .trusted_proxies(settings.trusted_proxies.clone())
-        .github_url(pages(&settings.api_url))
+        .github_url(pages(&settings.app.api_url))
         .metrics(telemetry::install().map_err(Failure::work)?);
     let telling = Telling::through(Arc::clone(&github));
     let workers = Workers::telling(pipeline.clone(), telling, WorkerOptions::default());
@@ -114,7 +114,7 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
 }
 
 /// The emulator's key is public. Whoever sets it for a real App by mistake would hand that App to everybody.
-pub(crate) fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(), Failure> {
+pub(crate) fn refuse_the_emulators_key(settings: &AppSettings) -> Result<(), Failure> {
     if emulator::is_emulator_key(settings.private_key.expose_secret()) && !settings.api_is_loopback() {
         return Err(wrong(
             "GITHUB_APP_PRIVATE_KEY",
@@ -125,7 +125,7 @@ pub(crate) fn refuse_the_emulators_key(settings: &ServiceSettings) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn github(settings: &ServiceSettings) -> Result<GitHub, Failure> {
+pub(crate) fn github(settings: &AppSettings) -> Result<GitHub, Failure> {
     let options = GitHubOptions {
         api_url: settings.api_url.clone(),
         app_id: settings.app_id,

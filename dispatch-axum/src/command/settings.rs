@@ -4,6 +4,7 @@
 //! variable is an unset one, space around a value does not count. Secrets have no flag, because arguments can be seen
 //! by everybody on the machine; they have a `..._FILE` variable instead.
 
+mod app;
 mod service;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use clap::{Arg, ArgMatches};
 use dispatch_core::guardrail::{Guardrails, Setting, SettingError};
 use secrecy::SecretString;
 
+pub(crate) use app::{App, AppSettings};
 pub(crate) use service::{Service, ServiceSettings, is_loopback, seconds};
 
 /// A group of settings.
@@ -106,6 +108,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    #[cfg(test)]
+    fn of(values: &[(&str, &str)]) -> Self {
+        Self { values: values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+    }
+
     /// The settings as a map.
     pub(crate) fn as_map(&self) -> &BTreeMap<String, String> {
         &self.values
@@ -140,6 +147,11 @@ impl Settings {
         };
         self.text(name).map_or(Ok(Vec::new()), |text| text.split(',').map(str::trim).map(part).collect())
     }
+}
+
+/// An entry of a table of settings.
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, default, help }
 }
 
 /// A setting that has to be set is not.

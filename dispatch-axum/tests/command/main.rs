@@ -4,7 +4,9 @@
 mod demo;
 mod environments;
 mod explain;
+mod explain_kinds;
 mod http;
+mod installed;
 mod issues;
 mod lint;
 mod organisation;

@@ -217,6 +217,8 @@ fn a_graph_is_drawn_in_each_language() {
     "#);
     assert_eq!(drawn(&[]), drawn(&["--format", "mermaid"]));
     assert!(drawn(&["--format", "dot"]).starts_with("digraph dispatch {"));
+    let svg = drawn(&["--format", "svg"]);
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n") && svg.contains("not accepted"), "{svg}");
     let json: Value = serde_json::from_str(&drawn(&["--format", "json"])).unwrap();
     assert_eq!(json["edges"][0]["reason"], "inputs_not_accepted");
     assert_eq!(json["edges"][0]["inbound"], "acme/deploy/.github/dispatching.yml:4");

@@ -55,6 +55,8 @@ async fn nothing_below_admin_and_no_metrics_without_the_token() {
         "/admin/deliveries/x",
         "/admin/parked",
         "/admin/environments",
+        "/admin/graph",
+        "/admin/api/graph",
         "/admin/health",
         "/admin/nothing",
         "/metrics",

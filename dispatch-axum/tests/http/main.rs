@@ -12,6 +12,7 @@ mod admin;
 mod disk;
 mod environments;
 mod github_facts;
+mod graph;
 mod organisation;
 mod sockets;
 mod support;

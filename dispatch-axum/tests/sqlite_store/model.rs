@@ -130,7 +130,8 @@ impl Both {
                     _ => FactBody::DispatchRetried { parked_at: Some(parked_at(sequence - 1)) },
                 };
                 let subject = Subject::dispatch(dispatch.delivery, dispatch.key);
-                Fact { subject, sequence, time: parked_at(sequence), body }
+                let happened = dispatch.source.happened.map(|happened| (dispatch.source.name, happened));
+                Fact { subject, sequence, time: parked_at(sequence), body, happened }
             })
             .collect()
     }

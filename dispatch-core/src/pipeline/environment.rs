@@ -53,7 +53,7 @@ impl EnvironmentWrites {
         let row = Box::new(EnvironmentRow::new(&environment));
         let subject = Subject::environment(delivery.clone(), environment.key.clone());
         let body = FactBody::EnvironmentChanged { change, environment: row };
-        self.facts.push(Fact { subject, sequence: environment.facts, time: now, body });
+        self.facts.push(Fact { subject, sequence: environment.facts, time: now, body, happened: None });
         environment.facts = environment.facts.saturating_add(1);
         self.writes.push(Write { record: Record::Environment(Box::new(environment)), expected });
     }

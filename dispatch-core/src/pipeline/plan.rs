@@ -271,7 +271,7 @@ impl Delivery {
     pub(super) fn next_fact(&mut self, time: Timestamp, body: FactBody) -> Fact {
         let sequence = self.facts;
         self.facts += 1;
-        Fact { subject: Subject::delivery(self.key.clone()), sequence, time, body }
+        Fact { subject: Subject::delivery(self.key.clone()), sequence, time, body, happened: None }
     }
 }
 
@@ -335,6 +335,7 @@ fn dispatches(delivery: &Delivery, about: &PlanAbout<'_>, plan: &Plan, now: Time
             name: delivery.event.repository.name.clone(),
             lane: lane(about.event, &decision.target),
             pull_request: about.pull_request(),
+            happened: Some((&delivery.summary()).into()),
         },
         decision: decision.clone(),
         decided_at: now,

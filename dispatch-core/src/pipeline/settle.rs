@@ -208,7 +208,8 @@ impl Dispatch {
         let sequence = self.facts;
         self.facts += 1;
         let subject = Subject::dispatch(self.delivery.clone(), self.key.clone());
-        Fact { subject, sequence, time, body }
+        let happened = self.source.happened.clone().map(|happened| (self.source.name.clone(), happened));
+        Fact { subject, sequence, time, body, happened }
     }
 }
 

@@ -251,6 +251,8 @@ impl<S: StorePort> Account<S> {
                     *counters.entry(counter).or_default() += by;
                     continue;
                 }
+                // What adds up is not what one fact says.
+                Update::Tally(_) => continue,
                 Update::Put(row) | Update::Keep(row) => ((row.view.clone(), row.sort.clone()), row.revision, Some(row)),
                 Update::Remove { view, sort, revision, .. } => ((view.to_owned(), sort), revision, None),
             };

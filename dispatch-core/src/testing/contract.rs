@@ -18,6 +18,7 @@
 //! - A fact is applied once, also when it comes twice at the same time.
 //! - Read models are the same in whatever order facts come. A row that was removed does not come back by a fact from before
 //!   its removal, and another row in its place may.
+//! - Rows that add up are the same in whatever order facts come, and are listed by their last use.
 //! - Rows are read newest first, page by page, none twice and none left out; removed ones take no place in a page.
 //!
 //! Looking without claiming
@@ -68,6 +69,7 @@ pub async fn store_contract<S: StorePort>(make_store: impl AsyncFn() -> S) {
     facts::facts_may_come_in_any_order(&make_store).await;
     facts::a_removed_row_does_not_come_back(&make_store).await;
     facts::what_was_given_up_again_shows_again(&make_store().await).await;
+    facts::edges_add_up_in_any_order(&make_store).await;
     views::rows_are_read_page_by_page(&make_store().await).await;
     views::removed_rows_take_no_place_in_a_page(&make_store().await).await;
     waiting::waiting_work_is_read_page_by_page(&make_store().await).await;

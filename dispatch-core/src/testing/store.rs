@@ -11,7 +11,7 @@ use crate::name::DeliveryId;
 use crate::ports::store::{
     Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Work,
 };
-use crate::projection::{Update, ViewRow, project};
+use crate::projection::{BY_NAME, EDGES, Update, ViewRow, project};
 use crate::retry::later;
 
 /// A store that forgets everything when it is dropped. It passes the [contract](super::contract) that durable stores pass.
@@ -207,23 +207,30 @@ impl Inner {
         if !self.fact_ids.insert(fact.id()) {
             return;
         }
-        for update in project(&fact) {
-            match update {
-                Update::Count { counter, by } => *self.counters.entry(counter).or_default() += by,
-                Update::Put(row) => {
-                    let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
-                    self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: fact.time });
-                }
-                Update::Keep(row) => {
-                    let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
-                    self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: Timestamp::MAX });
-                }
-                Update::Remove { view, partition, sort, revision } => {
-                    self.keep((view.to_owned(), partition, sort), KeptRow { row: None, revision, time: fact.time });
-                }
+        project(&fact).into_iter().for_each(|update| self.apply(update, fact.time));
+        self.facts.push(fact);
+    }
+
+    fn apply(&mut self, update: Update, time: Timestamp) {
+        match update {
+            Update::Count { counter, by } => *self.counters.entry(counter).or_default() += by,
+            Update::Put(row) => {
+                let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
+                self.keep(key, KeptRow { revision: row.revision, row: Some(row), time });
+            }
+            Update::Keep(row) => {
+                let key = (row.view.clone(), row.partition.clone(), row.sort.clone());
+                self.keep(key, KeptRow { revision: row.revision, row: Some(row), time: Timestamp::MAX });
+            }
+            Update::Tally(tally) => {
+                let there = self.rows.get(&(EDGES.to_owned(), BY_NAME.to_owned(), tally.sort()));
+                let (updates, time) = tally.add_to(there.and_then(|kept| kept.row.as_ref()));
+                updates.into_iter().for_each(|update| self.apply(update, time));
+            }
+            Update::Remove { view, partition, sort, revision } => {
+                self.keep((view.to_owned(), partition, sort), KeptRow { row: None, revision, time });
             }
         }
-        self.facts.push(fact);
     }
 
     fn keep(&mut self, key: (String, String, String), row: KeptRow) {

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use super::*;
 
 /// One edge of each kind.
-fn world() -> Examination {
+pub(crate) fn world() -> Examination {
     let api = "\
 outbound:
   - source: { workflow: ci.yml }

@@ -4,6 +4,7 @@
 mod edges;
 mod graphs;
 mod loops;
+mod pictures;
 mod workflows;
 
 use std::collections::BTreeMap;

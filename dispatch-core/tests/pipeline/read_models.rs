@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use dispatch_core::fact::Fact;
 use dispatch_core::fact::FactBody;
 use dispatch_core::ports::store::{Commit, StorePort, ViewQuery};
-use dispatch_core::projection::{Counter, DELIVERIES, DeliveryRow, EVERYTHING, JOURNEY, ViewRow, journey_partition};
+use dispatch_core::projection::{
+    BY_NAME, Counter, DELIVERIES, DeliveryRow, EDGES, EVERYTHING, EdgeRow, JOURNEY, UsedEdge, ViewRow,
+    journey_partition,
+};
 use dispatch_core::reason::Reason;
 use dispatch_core::testing::MemoryStore;
 use dispatch_core::testing::world::FaultKind;
@@ -39,7 +42,7 @@ fn rows(store: &MemoryStore, view: &'static str, partition: String) -> Vec<ViewR
 }
 
 /// Everything that a page could read.
-fn pages(facts: Vec<Fact>) -> (Vec<ViewRow>, Vec<Vec<ViewRow>>, Vec<u64>) {
+fn pages(facts: Vec<Fact>) -> (Vec<ViewRow>, Vec<Vec<ViewRow>>, Vec<ViewRow>, Vec<u64>) {
     let store = MemoryStore::new();
     for fact in facts {
         store.commit(Commit { writes: Vec::new(), facts: vec![fact] }).now_or_never().unwrap().unwrap();
@@ -53,7 +56,8 @@ fn pages(facts: Vec<Fact>) -> (Vec<ViewRow>, Vec<Vec<ViewRow>>, Vec<u64>) {
     let for_reasons = Reason::ALL.iter().flat_map(|reason| [Counter::DeniedFor(*reason), Counter::SkippedFor(*reason)]);
     let counters: Vec<_> = Counter::TOTALS.into_iter().chain(for_reasons).map(|counter| counter.to_string()).collect();
     let counts = store.counters(&counters).now_or_never().unwrap().unwrap();
-    (deliveries, journeys, counts)
+    let edges = [EVERYTHING, BY_NAME].map(|partition| rows(&store, EDGES, partition.to_owned())).concat();
+    (deliveries, journeys, edges, counts)
 }
 
 proptest! {
@@ -93,6 +97,22 @@ fn the_list_of_deliveries_says_how_far_each_got() {
     workflow_run octo-org/web -: Planned, 0 allowed, 0 denied
     workflow_run octo-org/web -: PutBack { until: 2026-01-01T00:00:03Z, error: "this App caused the run, and the dispatch that it follows from may not be recorded yet" }, 0 allowed, 0 denied
     "#);
+}
+
+#[test]
+fn each_edge_says_what_became_of_it() {
+    let (_, _, edges, _) = pages(FACTS.clone());
+    let shown = edges.iter().map(|row| {
+        let EdgeRow { edge: UsedEdge { from, happened, to }, outcome, started, succeeded, failed, denied, .. } =
+            row.read().unwrap();
+        format!(
+            "{from} {happened} → {} {}: {outcome:?}, {started} started, {succeeded} succeeded, {failed} failed, {denied} denied",
+            to.repository, to.start
+        )
+    });
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(shown.len(), 2, "one edge, in two partitions");
+    insta::assert_snapshot!(shown[0], @"octo-org/api ci.yml → octo-org/web cd.yml: Started, 2 started, 0 succeeded, 0 failed, 1 denied");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use dispatch_core::event::EventKind;
 use dispatch_core::fact::{Fact, FactBody};
 use dispatch_core::ports::store::{StorePort, ViewQuery};
 use dispatch_core::projection::{
-    Counter, DELIVERIES, ENVIRONMENTS, EVERYTHING, EnvironmentRow, JOURNEY, PARKED, PRESENT, ParkedRow, Update,
-    ViewRow, journey_partition, project,
+    BY_NAME, Counter, DELIVERIES, EDGES, ENVIRONMENTS, EVERYTHING, EnvironmentRow, JOURNEY, PARKED, PRESENT, ParkedRow,
+    Update, ViewRow, journey_partition, project,
 };
 use futures_util::FutureExt;
 
@@ -23,6 +23,7 @@ pub(crate) fn check(sim: &Sim, records: &Records) -> Result<(), String> {
     facts_are_numbered(&facts)?;
     counters_count(sim, records, &facts)?;
     rows_follow(sim, records, &facts)?;
+    edges_add_up(sim, &facts)?;
     parked_is_visible(sim, records)?;
     environments_are_visible(sim, records)
 }
@@ -107,7 +108,7 @@ fn rows_follow(sim: &Sim, records: &Records, facts: &[Fact]) -> Result<(), Strin
     let mut expected: BTreeMap<(String, String, String), (u64, Option<ViewRow>)> = BTreeMap::new();
     for update in facts.iter().rev().flat_map(project) {
         let (key, revision, row) = match update {
-            Update::Count { .. } => continue,
+            Update::Count { .. } | Update::Tally(_) => continue,
             Update::Put(row) | Update::Keep(row) => {
                 ((row.view.clone(), row.partition.clone(), row.sort.clone()), row.revision, Some(row))
             }
@@ -137,6 +138,31 @@ fn rows_follow(sim: &Sim, records: &Records, facts: &[Fact]) -> Result<(), Strin
         }
         None => Ok(()),
     }
+}
+
+/// The rows of edges are what all facts add to them, from the last one to the first.
+fn edges_add_up(sim: &Sim, facts: &[Fact]) -> Result<(), String> {
+    let mut expected: BTreeMap<String, ViewRow> = BTreeMap::new();
+    for update in facts.iter().rev().flat_map(project) {
+        let Update::Tally(tally) = update else { continue };
+        let sort = tally.sort();
+        let (updates, _) = tally.add_to(expected.get(&sort));
+        let rows = updates.into_iter().filter_map(|update| match update {
+            Update::Put(row) if row.partition == BY_NAME => Some(row),
+            _ => None,
+        });
+        expected.extend(rows.map(|row| (sort.clone(), row)));
+    }
+    let mut expected: Vec<_> = expected.into_values().map(|row| row.body).collect();
+    expected.sort();
+    for partition in [BY_NAME, EVERYTHING] {
+        let mut there: Vec<_> = rows(sim, EDGES, partition.to_owned()).into_iter().map(|row| row.body).collect();
+        there.sort();
+        if there != expected {
+            return Err(format!("the facts make the edges {expected:?}, and `{partition}` has {there:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// What was given up is where the operator sees it, and nothing else is.

@@ -70,7 +70,7 @@ impl SimStore {
             Some(Sabotage::FactsTwice) if self.sim.draw(|random| random.per_mille(200)) => {
                 let counts = commit.facts.iter().flat_map(project).filter_map(|update| match update {
                     Update::Count { counter, by } => Some((counter, by)),
-                    Update::Put(_) | Update::Keep(_) | Update::Remove { .. } => None,
+                    Update::Put(_) | Update::Keep(_) | Update::Tally(_) | Update::Remove { .. } => None,
                 });
                 self.sim.observed().counted_again.extend(counts);
             }

@@ -86,6 +86,26 @@ pub(super) fn repository_installation(world: &mut World, call: &Call) -> Result<
     Ok(Answer::json(200, &world.json_installation(installation)))
 }
 
+/// `GET /users/{username}/installation`, `GET /orgs/{org}/installation`
+pub(super) fn account_installation(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
+    call.app()?;
+    let installation = world.account_installation(call.part("account"))?;
+    Ok(Answer::json(200, &world.json_installation(installation)))
+}
+
+/// `GET /installation/repositories`
+pub(super) fn covered(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
+    let all = world.covered(call.token()?)?;
+    let (page, link) = call.page(world, &all);
+    let repositories: Vec<Value> = page.iter().map(|state| world.json_repository(state)).collect();
+    let body = json!({
+        "total_count": all.len(),
+        "repository_selection": "selected",
+        "repositories": repositories,
+    });
+    Ok(Answer::json(200, &body).link(link))
+}
+
 /// `POST /app/installations/{installation_id}/access_tokens`
 pub(super) fn mint(world: &mut World, call: &Call) -> Result<Answer, ApiError> {
     call.app()?;

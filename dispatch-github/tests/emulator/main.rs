@@ -16,6 +16,7 @@ mod control;
 mod deliveries;
 mod faults;
 mod http;
+mod installed;
 mod keys;
 mod orders;
 mod schema;

@@ -2,6 +2,7 @@
 
 use dispatch_core::environment::EnvironmentUse;
 use dispatch_core::event::{CommandArgument, Event, EventKind, Head, PullRequestState};
+use dispatch_core::explain::ExplainedEvent;
 use dispatch_core::policy::EnvironmentAction;
 
 use super::{Link, link};
@@ -11,7 +12,7 @@ type Details = Vec<(&'static str, String)>;
 
 /// The details of an event, and its page at GitHub, where it has one.
 pub(super) fn details(service: &Service, event: &Event) -> (Details, Option<Link>) {
-    let mut details = Vec::new();
+    let mut details = vec![("in short", ExplainedEvent::from(event).to_string())];
     let page = match &event.kind {
         EventKind::WorkflowRun(run) => {
             details.extend(run.workflow.as_ref().map(|workflow| ("workflow", workflow.to_string())));

@@ -14,7 +14,8 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Level;
 
-use super::{Group, Settings, missing, secret, wrong};
+use super::app::{API_URL, APP_ID, AppSettings};
+use super::{Group, Settings, missing, secret, setting, wrong};
 
 /// The settings of `serve`, besides the operator's limits.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Service;
 impl Group for Service {
     const HEADING: &'static str = "The service";
     const SETTINGS: &'static [Setting] = &[
-        setting("GITHUB_APP_ID", "", "The App's id, from its settings page. Required"),
+        APP_ID,
         setting(
             "GITHUB_APP_SLUG",
             "",
@@ -32,7 +33,7 @@ impl Group for Service {
         setting("HOST", "127.0.0.1", "The IP address to listen on"),
         setting("PORT", "3000", "The port to listen on; 0 takes a free one"),
         setting("DATABASE_PATH", "dispatch.sqlite", "The SQLite database; made when it is not there"),
-        setting("GITHUB_API_URL", "https://api.github.com", "Where GitHub's API is: https, or loopback"),
+        API_URL,
         setting("LOG_LEVEL", "info", "error, warn, info, debug or trace"),
         setting(
             "MAX_EVENT_AGE",
@@ -75,23 +76,17 @@ impl Group for Service {
     ];
 }
 
-const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { name, default, help }
-}
-
 /// What `serve` was told, checked.
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
-    pub(crate) app_id: u64,
+    pub(crate) app: AppSettings,
     /// The login of the App's bot, made of its slug. None: GitHub is to be asked.
     pub(crate) app_login: Option<Login>,
-    pub(crate) private_key: SecretString,
     pub(crate) webhook_secrets: WebhookSecrets,
     pub(crate) admin_token: Option<SecretString>,
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
     pub(crate) database: PathBuf,
-    pub(crate) api_url: String,
     pub(crate) log_level: Level,
     pub(crate) admin_networks: Vec<IpNet>,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -113,19 +108,13 @@ impl ServiceSettings {
     pub(crate) fn read(settings: &Settings) -> Result<Self, SettingError> {
         let max_event_age = age(settings)?.unwrap_or(Pipeline::DEFAULT_MAX_EVENT_AGE);
         Ok(Self {
-            app_id: match settings.parse::<u64>("GITHUB_APP_ID", "an App's id, a number")? {
-                Some(id) if id > 0 => id,
-                Some(_) => return Err(wrong("GITHUB_APP_ID", "expected an App's id, a number, got `0`")),
-                None => return Err(missing("GITHUB_APP_ID", "the App's id, from its settings page")),
-            },
+            app: AppSettings::read(settings)?,
             app_login: app_login(settings)?,
-            private_key: private_key()?,
             webhook_secrets: webhook_secrets()?,
             admin_token: admin_token()?,
             host: settings.parse("HOST", "an IP address")?.unwrap_or(IpAddr::from([127, 0, 0, 1])),
             port: settings.parse("PORT", "a port, 0 to 65535")?.unwrap_or(3000),
             database: settings.text("DATABASE_PATH").unwrap_or("dispatch.sqlite").into(),
-            api_url: api_url(settings)?,
             log_level: log_level(settings)?,
             admin_networks: networks(settings, "ADMIN_IP_ALLOWLIST")?,
             trusted_proxies: networks(settings, "TRUSTED_PROXIES")?,
@@ -189,14 +178,6 @@ fn retention(settings: &Settings, max_event_age: Duration) -> Result<Duration, S
     Ok(Duration::from_secs(days * DAY))
 }
 
-fn private_key() -> Result<SecretString, SettingError> {
-    const NAME: &str = "GITHUB_APP_PRIVATE_KEY";
-    let key = secret(NAME)?.ok_or_else(|| missing(NAME, "the App's private key, as PEM"))?;
-    // Files of variables hold one line for each variable, so that a PEM is often written with `\n` for its line ends.
-    let text = key.expose_secret();
-    Ok(if text.contains('\n') { key } else { text.replace("\\n", "\n").into() })
-}
-
 fn webhook_secrets() -> Result<WebhookSecrets, SettingError> {
     const NAME: &str = "GITHUB_WEBHOOK_SECRET";
     let text = secret(NAME)?.ok_or_else(|| missing(NAME, "the App's webhook secret"))?;
@@ -213,28 +194,6 @@ fn admin_token() -> Result<Option<SecretString>, SettingError> {
             Err(wrong(NAME, format_args!("has fewer than {SHORTEST} characters; make one with `openssl rand -hex 32`")))
         }
         _ => Ok(token),
-    }
-}
-
-fn api_url(settings: &Settings) -> Result<String, SettingError> {
-    const NAME: &str = "GITHUB_API_URL";
-    let text = settings.text(NAME).unwrap_or("https://api.github.com").trim_end_matches('/');
-    let wrong_url = || {
-        wrong(
-            NAME,
-            format_args!("expected an https URL, or an http URL of this machine, got `{}`", text.escape_debug()),
-        )
-    };
-    let uri: http::Uri = text.parse().map_err(|_| wrong_url())?;
-    let secure = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_loopback(&uri));
-    let plain = uri.query().is_none() && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if secure && plain { Ok(text.to_owned()) } else { Err(wrong_url()) }
-}
-
-impl ServiceSettings {
-    /// Whether GitHub is on this machine: an emulator.
-    pub(crate) fn api_is_loopback(&self) -> bool {
-        self.api_url.parse().is_ok_and(|uri| is_loopback(&uri))
     }
 }
 
@@ -316,30 +275,7 @@ mod tests {
     use super::*;
 
     fn settings(values: &[(&str, &str)]) -> Settings {
-        Settings { values: values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
-    }
-
-    #[test]
-    fn the_api_is_reached_by_tls_or_on_this_machine() {
-        let cases = [
-            ("https://api.github.com", Some("https://api.github.com")),
-            ("https://github.example.com/api/v3/", Some("https://github.example.com/api/v3")),
-            ("http://127.0.0.1:4000", Some("http://127.0.0.1:4000")),
-            ("http://[::1]:4000", Some("http://[::1]:4000")),
-            ("http://localhost:4000", Some("http://localhost:4000")),
-            ("http://api.github.com", None),
-            ("http://127.0.0.1.example.com", None),
-            ("http://127.0.0.1@example.com", None),
-            ("https://user:password@example.com", None),
-            ("https://example.com?token=x", None),
-            ("ftp://127.0.0.1", None),
-            ("api.github.com", None),
-            ("/", None),
-        ];
-        for (text, expected) in cases {
-            let read = api_url(&settings(&[("GITHUB_API_URL", text)])).ok();
-            assert_eq!(read.as_deref(), expected, "{text}");
-        }
+        Settings::of(values)
     }
 
     #[test]
@@ -400,7 +336,6 @@ mod tests {
         let defaults: Vec<_> = Service::SETTINGS.iter().map(|setting| (setting.name, setting.default)).collect();
         let (written, unset) = (settings(&defaults), settings(&[]));
         assert_eq!(age(&written).ok(), Some(Some(Pipeline::DEFAULT_MAX_EVENT_AGE)));
-        assert_eq!(api_url(&written).ok(), api_url(&unset).ok());
         assert_eq!(log_level(&written).ok(), log_level(&unset).ok());
         assert_eq!(retry(&written).ok(), retry(&unset).ok());
         assert_eq!(settle(&written).ok(), Some(Pipeline::DEFAULT_SETTLE));

@@ -5,8 +5,8 @@ use std::sync::mpsc::Receiver;
 
 use dispatch_core::Timestamp;
 use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Work};
-use dispatch_core::projection::{Update, ViewRow, project};
-use rusqlite::{Connection, params};
+use dispatch_core::projection::{BY_NAME, EDGES, Tally, Update, ViewRow, project};
+use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
 
 use super::reader::{record, unavailable};
@@ -194,9 +194,9 @@ pub(super) fn write_step(
                     Update::Count { counter, by } => counted.push((counter, by)),
                     Update::Put(row) => put_row(connection, row, fact.time).map_err(unavailable)?,
                     Update::Keep(row) => put_row(connection, row, FOR_GOOD).map_err(unavailable)?,
+                    Update::Tally(tally) => add_tally(connection, tally).map_err(unavailable)?,
                     Update::Remove { view, partition, sort, revision } => {
-                        let (view, partition, sort) = ((*view).to_owned(), partition.clone(), sort.clone());
-                        let gone = ViewRow { view, partition, sort, revision: *revision, body: String::new() };
+                        let gone = removed(view, partition, sort, *revision);
                         put_row(connection, &gone, fact.time).map_err(unavailable)?;
                     }
                 }
@@ -246,6 +246,35 @@ pub(super) fn put_row(connection: &Connection, row: &ViewRow, time: i64) -> rusq
                  WHERE revision <= excluded.revision"#;
     let values = params![row.view, row.partition, row.sort, row.revision, row.body, time];
     connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// The place of a row that was removed.
+fn removed(view: &str, partition: &str, sort: &str, revision: u64) -> ViewRow {
+    let (view, partition, sort) = (view.to_owned(), partition.to_owned(), sort.to_owned());
+    ViewRow { view, partition, sort, revision, body: String::new() }
+}
+
+/// Adds to the row of an edge. It is written anew, so that it is not among those that were written first, where retention
+/// looks, as long as it is used.
+fn add_tally(connection: &Connection, tally: &Tally) -> rusqlite::Result<()> {
+    let sort = tally.sort();
+    let place = params![EDGES, BY_NAME, sort];
+    let sql = r#"DELETE FROM rows WHERE view = ?1 AND "partition" = ?2 AND sort = ?3 RETURNING revision, body"#;
+    let there = connection.prepare_cached(sql)?.query_row(place, |row| {
+        let (view, partition) = (EDGES.to_owned(), BY_NAME.to_owned());
+        Ok(ViewRow { view, partition, sort: sort.clone(), revision: row.get(0)?, body: row.get(1)? })
+    });
+    let (updates, time) = tally.add_to(there.optional()?.as_ref());
+    for update in updates {
+        match update {
+            Update::Put(row) => put_row(connection, &row, micros(time))?,
+            Update::Remove { view, partition, sort, revision } => {
+                put_row(connection, &removed(view, &partition, &sort, revision), micros(time))?;
+            }
+            Update::Count { .. } | Update::Keep(_) | Update::Tally(_) => {}
+        }
+    }
     Ok(())
 }
 

@@ -7,10 +7,13 @@ use super::samples::{about_dispatch, delivery, received};
 use super::{LEASE, NOW};
 use crate::Timestamp;
 use crate::decide::{Plan, Skipped};
+use crate::dispatch::{FollowedRun, FollowedStage};
+use crate::event::Conclusion;
 use crate::fact::{Fact, FactBody};
 use crate::ports::store::{Commit, StorePort};
 use crate::projection::{
-    Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EVERYTHING, JOURNEY, PARKED, ParkedRow, journey_partition,
+    BY_NAME, Counter, DELIVERIES, DeliveryRow, DeliveryRowState, EDGES, EVERYTHING, EdgeOutcome, EdgeRow, JOURNEY,
+    PARKED, ParkedRow, journey_partition,
 };
 use crate::reason::Reason;
 use crate::retry::later;
@@ -93,6 +96,39 @@ pub(super) async fn what_was_given_up_again_shows_again(store: &impl StorePort) 
     let retried = about_dispatch(4, at(3), FactBody::DispatchRetried { parked_at: Some(at(3)) });
     add(store, [unknown(5, at(3)), retried]).await;
     assert_eq!(parked(store).await, [at(3)], "the removal was before");
+}
+
+pub(super) async fn edges_add_up_in_any_order<S: StorePort>(make_store: &impl AsyncFn() -> S) {
+    let at = |n| later(NOW, LEASE * n);
+    let run = |stage, attempt| FollowedRun { attempt, stage, url: String::new(), at: NOW };
+    let ended = |conclusion, attempt| FactBody::DispatchRunProgressed {
+        run: run(FollowedStage::Completed(Some(conclusion)), attempt),
+    };
+    let facts = [
+        about_dispatch(0, at(1), FactBody::DispatchTriggered { run: None }),
+        about_dispatch(1, at(2), FactBody::DispatchRunProgressed { run: run(FollowedStage::InProgress, 1) }),
+        about_dispatch(2, at(3), ended(Conclusion::Failure, 1)),
+        about_dispatch(3, at(4), ended(Conclusion::Success, 2)),
+    ];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1], [1, 3, 2, 0]] {
+        let store = make_store().await;
+        for position in order {
+            add(&store, facts.get(position).cloned()).await;
+            add(&store, facts.get(position).cloned()).await;
+        }
+        for partition in [EVERYTHING, BY_NAME] {
+            let found = rows(&store, EDGES, partition).await;
+            let [row] = found.as_slice() else { panic!("one row, in order {order:?}: {found:?}") };
+            let row: EdgeRow = row.read().expect("a row");
+            assert_eq!((row.started, row.succeeded, row.failed, row.denied), (1, 1, 1, 0), "in order {order:?}");
+            assert_eq!((row.last_used, row.outcome), (at(4), EdgeOutcome::Succeeded), "the latest counts");
+        }
+        while store.retire(at(4), 1).await.expect("retires") > 0 {}
+        assert_eq!(rows(&store, EDGES, EVERYTHING).await.len(), 1, "it was used since, in order {order:?}");
+        while store.retire(at(5), 1).await.expect("retires") > 0 {}
+        assert_eq!(rows(&store, EDGES, EVERYTHING).await, [], "what is not used is forgotten");
+        assert_eq!(rows(&store, EDGES, BY_NAME).await, []);
+    }
 }
 
 /// When what is parked was.

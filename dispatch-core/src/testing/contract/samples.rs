@@ -17,7 +17,7 @@ use crate::policy::{EnvironmentAction, PolicyPath, RuleLocation, Start};
 use crate::ports::delivery_log::DeliveryAttempt;
 use crate::ports::github::RepositoryRef;
 use crate::ports::store::{RootBudget, RunRecord};
-use crate::projection::EnvironmentRow;
+use crate::projection::{EnvironmentRow, Happened};
 use crate::proposal::ProposalRecord;
 use crate::pull_request::{PullRequestKey, PullRequestRecord, SeenHead};
 use crate::recovery::{Asked, Missed, Recovery, Unread};
@@ -92,6 +92,7 @@ pub(super) fn received(delivery: &Delivery) -> Fact {
         sequence: 0,
         time: delivery.received_at,
         body: FactBody::DeliveryReceived { event: delivery.event.clone() },
+        happened: None,
     }
 }
 
@@ -139,6 +140,7 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
             name: repository("acme/api"),
             lane: None,
             pull_request: None,
+            happened: Some(Happened { event: "workflow_run".to_owned(), what: Some("ci.yml".to_owned()) }),
         },
         decision: Decision {
             target,
@@ -164,7 +166,8 @@ pub(super) fn dispatch(target: &str, n: u64, due: Timestamp) -> Dispatch {
 /// A fact about a dispatch.
 pub(super) fn about_dispatch(sequence: u32, time: Timestamp, body: FactBody) -> Fact {
     let dispatch = dispatch("acme/web", 1, NOW);
-    Fact { subject: Subject::dispatch(dispatch.delivery, dispatch.key), sequence, time, body }
+    let happened = dispatch.source.happened.map(|happened| (dispatch.source.name, happened));
+    Fact { subject: Subject::dispatch(dispatch.delivery, dispatch.key), sequence, time, body, happened }
 }
 
 pub(super) fn root_budget() -> RootBudget {
@@ -244,7 +247,7 @@ pub(super) fn about_environment(sequence: u32, time: Timestamp, state: Environme
     let row = Box::new(EnvironmentRow::new(&environment(state)));
     let subject = Subject::environment(delivery_key(1), row.key.clone());
     let body = FactBody::EnvironmentChanged { change: EnvironmentChange::Ended(StepEnd::Done), environment: row };
-    Fact { subject, sequence, time, body }
+    Fact { subject, sequence, time, body, happened: None }
 }
 
 pub(super) fn recovery() -> Recovery {

@@ -33,7 +33,7 @@ pub(super) async fn removed_rows_take_no_place_in_a_page(store: &impl StorePort)
     let fact = |n: u64, sequence, body| {
         let dispatch = dispatch("acme/web", n, NOW);
         let subject = Subject::dispatch(dispatch.delivery, dispatch.key);
-        Fact { subject, sequence, time: later(NOW, Duration::from_secs(n)), body }
+        Fact { subject, sequence, time: later(NOW, Duration::from_secs(n)), body, happened: None }
     };
     for n in 0..12 {
         add(store, [fact(n, 0, FactBody::DispatchFailed { error: n.to_string() })]).await;

@@ -205,6 +205,16 @@ impl World {
         self.installation_of(id).ok_or_else(ApiError::not_found)
     }
 
+    /// The installation of an account (`GET /users/{username}/installation`, which knows organisations too).
+    ///
+    /// # Errors
+    /// 404 where the App is not installed.
+    pub fn account_installation(&self, account: &str) -> Result<&Installation, ApiError> {
+        let mut all = self.installations.values();
+        let found = all.find(|installation| installation.owner.as_str().eq_ignore_ascii_case(account));
+        found.ok_or_else(ApiError::not_found)
+    }
+
     /// Makes a token of an installation (`POST /app/installations/{id}/access_tokens`).
     ///
     /// # Errors
@@ -249,7 +259,11 @@ impl World {
         if !covered || token.repositories.as_ref().is_some_and(|narrowed| !narrowed.contains(&id)) {
             return Err(ApiError::not_found());
         }
-        token.may(any_of).map(|()| id)
+        token.may(any_of)?;
+        if self.state(id)?.archived && any_of.iter().all(|(_, access)| *access == Access::Write) {
+            return Err(ApiError::new(403, "Repository was archived so is read-only."));
+        }
+        Ok(id)
     }
 
     /// Whether a token may do something in the organisation of its installation.

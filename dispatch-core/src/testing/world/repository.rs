@@ -34,6 +34,8 @@ pub struct RepositoryState {
     pub private: bool,
     /// Its default branch.
     pub default_branch: String,
+    /// Whether it is read-only.
+    pub archived: bool,
     /// The repository that it is a fork of.
     pub fork_of: Option<RepositoryId>,
     /// When it was made.
@@ -82,6 +84,16 @@ impl World {
     pub fn set_has_issues(&mut self, repository: &Repository, has_issues: bool) -> Result<(), WorldError> {
         let id = self.repository_id(repository)?;
         self.repository_mut(id)?.has_issues = has_issues;
+        Ok(())
+    }
+
+    /// Archives a repository: it can be read and not changed. Or takes it out of the archive again.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn set_archived(&mut self, repository: &Repository, archived: bool) -> Result<(), WorldError> {
+        let id = self.repository_id(repository)?;
+        self.repository_mut(id)?.archived = archived;
         Ok(())
     }
 
@@ -142,6 +154,18 @@ impl World {
         self.state(id)
     }
 
+    /// The repositories that a token may ask for (`GET /installation/repositories`), by id.
+    ///
+    /// # Errors
+    /// GitHub's refusals.
+    pub fn covered(&self, token: &str) -> Result<Vec<&RepositoryState>, ApiError> {
+        let token = self.live_token(token)?;
+        let all = self.installations.get(&token.installation).map(|installation| &installation.repositories);
+        let ids = all.into_iter().flatten();
+        let narrowed = ids.filter(|id| token.repositories.as_ref().is_none_or(|narrowed| narrowed.contains(id)));
+        narrowed.map(|id| self.state(*id)).collect()
+    }
+
     /// The repositories, by id.
     pub fn repositories(&self) -> impl Iterator<Item = &RepositoryState> {
         self.repositories.values()
@@ -185,6 +209,7 @@ impl World {
             name: repository.clone(),
             private: options.private,
             default_branch: options.default_branch.clone(),
+            archived: false,
             fork_of,
             created_at: self.now(),
             branches: BTreeMap::new(),

@@ -94,7 +94,7 @@ impl World {
             "has_discussions": false,
             "forks_count": 0,
             "mirror_url": null,
-            "archived": false,
+            "archived": state.archived,
             "disabled": false,
             "open_issues_count": open_issues,
             "license": null,
