@@ -116,7 +116,9 @@ impl Proposal<'_> {
                 };
                 let policy = (edge.other != own).then(|| Lookup::Policy(edge.other.clone()));
                 let edge = Lookup::Edge(EdgeKey { source: source.clone(), target: target.clone() });
-                policy.into_iter().chain([edge])
+                let owners = [source, target].map(|repository| repository.owner().dot_github());
+                let limits = owners.into_iter().flat_map(|it| [Lookup::Policy(it.clone()), Lookup::LimitsSeen(it)]);
+                policy.into_iter().chain([edge]).chain(limits)
             })
             .collect()
     }

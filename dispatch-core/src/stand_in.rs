@@ -323,6 +323,10 @@ impl Answers for Answered<'_> {
         answer.cloned().unwrap_or_else(nobody)
     }
 
+    fn limits_seen(&mut self, repository: &Repository) -> bool {
+        self.known.limits_seen.get(repository).copied().unwrap_or_default()
+    }
+
     fn edge(&mut self, edge: &EdgeKey) -> Option<Edge> {
         self.known.edges.get(edge).copied().flatten()
     }

@@ -226,7 +226,16 @@ fn the_explanation_names_the_line_of_every_limit_in_force() {
         .insert("partner", limits("partner", "max_targets: 7, max_edge_rate: 3, source_repositories: ['acme/*']"));
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
     let text = explain(&event, &guardrails, &Given::default(), &mut setup).to_text();
-    insta::assert_snapshot!(text.split("limits that").nth(1).unwrap());
+    insta::assert_snapshot!(text.split("limits that").nth(1).unwrap(), @r"
+     the operator or an owner set:
+      OWNER_ALLOWLIST                acme,partner
+      SOURCE_REPO_ALLOWLIST          acme/api  (acme/.github/dispatching.yml:1)
+      SOURCE_REPO_ALLOWLIST          acme/*  (partner/.github/dispatching.yml:1)
+      ALLOWED_SOURCE_CONCLUSIONS     success  (acme/.github/dispatching.yml:1)
+      DISPATCH_MAX_TARGETS_PER_RUN   5  (acme/.github/dispatching.yml:1)
+      DISPATCH_MAX_EDGE_RATE         3  (partner/.github/dispatching.yml:1)
+      forks                          false  (acme/.github/dispatching.yml:1)
+    ");
 }
 
 #[test]
@@ -248,5 +257,11 @@ fn each_denial_names_the_line_of_the_limit() {
         told.push_str(&message);
         told.push('\n');
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(told, @r"
+    `acme/api` is none of those that may start something: `acme/.github/dispatching.yml:1` has only `acme/web`
+    `ci.yml` ran, and `acme/.github/dispatching.yml:1` lets only runs of `release.yml` start something
+    the run ended with `success`, and `acme/.github/dispatching.yml:1` has only `failure`
+    `acme/deploy` is none of those that something may start in: `acme/.github/dispatching.yml:1` has only `acme/web`
+    `acme/api` has started `cd.yml` of `acme/deploy` 1 times within the hour, and `acme/.github/dispatching.yml:1` allows 1
+    ");
 }

@@ -105,6 +105,19 @@ fn a_writer_s_pull_request_shows_what_would_start_on_both_sides() {
 }
 
 #[test]
+fn what_an_owner_does_not_allow_is_told_before_it_is_merged() {
+    let house = House::settled();
+    let dot_github = "octo-org/.github".parse().unwrap();
+    house.world().add_repository(&dot_github, RepositoryOptions::default()).unwrap();
+    house.write(&dot_github, "dispatching.yml", "limits: {target_repositories: [other]}\n");
+    open(&house, "dispatching.yml", BETTER, Role::Write);
+    work(&house);
+    let summary = check(&house).unwrap().summary;
+    let why = "`octo-org/web` is none of those that something may start in: `octo-org/.github/dispatching.yml:1`";
+    assert!(summary.contains(why), "{summary}");
+}
+
+#[test]
 fn a_stranger_s_fork_is_told_of_the_file_only_and_nobody_is_asked_about_him() {
     let house = House::settled();
     let spec = PullRequestSpec {

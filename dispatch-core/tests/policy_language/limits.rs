@@ -74,7 +74,23 @@ fn what_is_wrong_in_limits_is_told_at_its_place() {
         ("a word for yes", limits("forks: yes")),
         ("no ref", limits("default_ref: 'refs/pull/1/head'")),
     ];
-    insta::assert_snapshot!(told_of(table.into()));
+    insta::assert_snapshot!(told_of(table.into()), @r"
+    an unknown key: unknown_key 2:3 max_target
+    nothing: missing_value 1:1 limits
+    a list: wrong_type 1:9 [success]
+    no repository: empty_list 2:24 []
+    not a repository: invalid_name 2:25 a/b/c
+    spaces: invalid_name 2:25 'my repo'
+    not a workflow: invalid_name 2:22 ci
+    a class: invalid_pattern 2:22 '[a-z].yml'
+    an unknown word: unknown_conclusion 2:17 green
+    none at all: invalid_limit 2:16 0
+    more than a step holds: invalid_limit 2:16 91
+    too deep: invalid_limit 2:20 33
+    text: wrong_type 2:18 'twenty'
+    a word for yes: wrong_type 2:10 yes
+    no ref: invalid_name 2:16 'refs/pull/1/head'
+    ");
 }
 
 #[test]
@@ -85,10 +101,26 @@ fn elsewhere_than_in_dot_github_limits_are_an_error_because_nothing_would_come_o
     assert!(read("acme/.github").policy.is_some() && read("Acme/.GitHub").policy.is_some());
     let elsewhere = read("acme/api");
     assert!(elsewhere.policy.is_none());
-    insta::assert_snapshot!(elsewhere.diagnostics.render("limits: {forks: false}\n"));
+    insta::assert_snapshot!(elsewhere.diagnostics.render("limits: {forks: false}\n"), @r"
+    error[limits_elsewhere]: limits count in the policy file of a repository named `.github` only
+     --> dispatching.yml:1:1
+      |
+    1 | limits: {forks: false}
+      | ^^^^^^ counts for nothing
+      |
+      = help: move it to the policy file of the owner's `.github` repository, or remove it
+    ");
 }
 
 #[test]
 fn people_read_what_a_wrong_number_should_be() {
-    insta::assert_snapshot!(told("limits:\n  max_targets: 1000\n"));
+    insta::assert_snapshot!(told("limits:\n  max_targets: 1000\n"), @r"
+    error[invalid_limit]: the number is not from 1 to 90
+     --> dispatching.yml:2:16
+      |
+    2 |   max_targets: 1000
+      |                ^^^^ out of range
+      |
+      = help: write a number from 1 to 90, or remove it
+    ");
 }
