@@ -161,7 +161,7 @@ impl fmt::Debug for Pattern {
 }
 
 /// Patterns of which one must match. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Pattern>", into = "Vec<Pattern>")]
 pub struct PatternSet {
     patterns: Vec<Pattern>,
@@ -205,6 +205,12 @@ impl PatternSet {
     pub fn matches_ignore_case(&self, name: &str) -> bool {
         self.lower_case_names.contains(&name.to_ascii_lowercase())
             || self.wildcards.iter().any(|pattern| pattern.matches_ignore_case(name))
+    }
+}
+
+impl fmt::Debug for PatternSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PatternSet").field("patterns", &self.patterns).finish()
     }
 }
 

@@ -41,6 +41,7 @@ impl World {
         for lookup in proposal.lookups(&guardrails) {
             match lookup {
                 Lookup::Policy(repository) => _ = known.policies.insert(repository.clone(), self.policy(&repository)),
+                Lookup::LimitsSeen(repository) => _ = known.limits_seen.insert(repository, false),
                 Lookup::Edge(edge) => _ = known.edges.insert(edge, None),
                 other => panic!("{other:?}"),
             }

@@ -44,7 +44,7 @@ fn what_should_start_and_is_skipped_shows_why() {
       nothing starts: source_from_fork
         the run's commit is a fork's, and the outbound rule does not say `forks: true`
         outbound  acme/api/dispatching.yml:2
-        help      both sides must say `forks: true` to accept runs of forks
+        help      both sides must say `forks: true` to accept what comes from forks, and no owner may forbid it
     ");
 }
 
@@ -140,7 +140,7 @@ fn an_event_that_is_skipped_for_another_reason_or_not_at_all_says_so() {
     nothing should be considered, because of source_from_fork, and that is not so
       nothing starts: source_not_default_branch
         the run was on `dev`, and only the default branch `main` counts
-        help      run on the default branch, or ask the operator to set ENFORCE_SOURCE_DEFAULT_BRANCH to false
+        help      run on the default branch, or ask the operator about ENFORCE_SOURCE_DEFAULT_BRANCH, and the owner about his `limits`
     ");
     insta::assert_snapshot!(told(&FILES, "when: { repository: acme/deploy, workflow: ci.yml }, then: [],
         skipped: source_policy_missing"), @"
