@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::follow::ended_so;
 use super::{Pipeline, environment};
 use crate::Timestamp;
-use crate::dispatch::{Dispatch, DispatchState, FollowedRun, StartedRun, UnseenRun};
+use crate::dispatch::{Dispatch, DispatchState, FollowedRun, Search, StartedRun, UnseenRun};
 use crate::fact::{Fact, FactBody, Subject};
 use crate::ledger::Ledger;
 use crate::policy::Start;
@@ -97,8 +97,12 @@ impl Pipeline {
                     let again = Step::Look { state: before.state.clone(), until: later(now, LOOK_AFTER) };
                     taken = Taken::new(&before, again, now);
                 }
-                // The run has a chain already: GitHub named one run twice. The first chain stands.
-                Err(StoreError::Conflict(RecordKey::Run(_))) => taken.run = None,
+                // The answer came so late that somebody who looked has taken the run for his own: his is another one, which is
+                // looked for in its place. No run is said to be of two dispatches.
+                Err(StoreError::Conflict(RecordKey::Run(_))) => {
+                    let search = Search::new(began(&before.state).unwrap_or(now));
+                    taken = Taken::new(&before, Step::To(DispatchState::Started { search }), now);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -210,6 +214,15 @@ impl Dispatch {
         let subject = Subject::dispatch(self.delivery.clone(), self.key.clone());
         let happened = self.source.happened.clone().map(|happened| (self.source.name.clone(), happened));
         Fact { subject, sequence, time, body, happened }
+    }
+}
+
+/// When the call began that a state is about.
+fn began(state: &DispatchState) -> Option<Timestamp> {
+    match state {
+        DispatchState::Calling { since } => Some(*since),
+        DispatchState::Started { search } | DispatchState::InDoubt { search, .. } => Some(search.since),
+        _ => None,
     }
 }
 

@@ -156,9 +156,12 @@ fn swept(previews: &Previews, event: &str, action: &Action, decided: Decided) ->
     let newest = of_it.last().map(|other| other.at);
     // Whoever wanted it since it was destroyed last.
     let wanted_by = of_it.rsplit(|other| !other.creates).next().unwrap_or_default();
-    let wanted_by = wanted_by.iter().map(|other| other.pull_request);
-    let open = |number: &u64| !previews.pull_requests[number].open.was(false, decided.from, decided.to);
-    let open: Vec<u64> = wanted_by.filter(open).collect();
+    // Who was closed since then does not hold it any more, and may be open again for another one.
+    let open = |other: &&&Action| {
+        let since = other.at.min(decided.from);
+        !previews.pull_requests[&other.pull_request].open.was(false, since, decided.to)
+    };
+    let open: Vec<u64> = wanted_by.iter().filter(open).map(|other| other.pull_request).collect();
     if open.is_empty() {
         return None;
     }
