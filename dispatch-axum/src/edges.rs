@@ -71,13 +71,10 @@ pub(crate) fn record(row: &EdgeRow) -> String {
 }
 
 /// What happened last.
-pub(crate) fn outcome(outcome: EdgeOutcome) -> String {
+fn outcome(outcome: EdgeOutcome) -> String {
     match outcome {
-        EdgeOutcome::Allowed => "allowed".to_owned(),
         EdgeOutcome::Denied(reason) => format!("denied: {reason}"),
-        EdgeOutcome::Started => "started".to_owned(),
-        EdgeOutcome::Succeeded => "succeeded".to_owned(),
-        EdgeOutcome::Failed => "failed".to_owned(),
+        other => other.as_str().to_owned(),
     }
 }
 

@@ -253,6 +253,15 @@ impl Dispatch {
 }
 
 impl DispatchState {
+    /// When the call began whose answer is not known yet; None where there is no such call.
+    pub(crate) fn call_began(&self) -> Option<Timestamp> {
+        match self {
+            Self::Calling { since } => Some(*since),
+            Self::InDoubt { search, .. } => Some(search.since),
+            _ => None,
+        }
+    }
+
     /// Whether it was given up and waits for the operator.
     #[must_use]
     pub fn is_parked(&self) -> bool {

@@ -14,7 +14,7 @@ pub use self::nearest::ExplainedNearest;
 use crate::chain::Place;
 use crate::decide::{Answers, Decision, Plan, Skipped, decide_with};
 use crate::event::{Event, EventKind};
-use crate::guardrail::{EffectiveLimit, Guardrails, Origin, Owners, narrow};
+use crate::guardrail::{EffectiveLimit, Guardrails, Narrower, Origin, Owners};
 use crate::name::{GitRef, InstallationId, Login, PullRequestNumber, Repository, RunId};
 use crate::policy::{RuleLocation, Start};
 use crate::quote::quote;
@@ -58,12 +58,12 @@ pub fn explain(event: &Event, guardrails: &Guardrails, given: &Given, answers: &
     }
     let owners = std::mem::take(&mut recorder.owners);
     let (assumed, nearest) = recorder.end(plan.skipped.as_ref());
-    let mut explanation = Explanation { assumed, ..Explanation::new(&event, &plan, &guardrails) };
-    for (place, policy) in owners.values() {
-        let of_source = place.repository.same_owner(&repository);
-        let line = |line| RuleLocation { line, ..place.clone() };
-        policy.limits().into_iter().for_each(|limits| narrow(&mut explanation.limits, limits, line, of_source));
-    }
+    let narrower = owners.values().filter_map(|(file, policy)| {
+        let of_source = file.repository.same_owner(&repository);
+        policy.limits().map(|limits| Narrower { limits, file, of_source })
+    });
+    let limits = guardrails.effective_within(&narrower.collect::<Vec<_>>());
+    let mut explanation = Explanation { assumed, limits, ..Explanation::new(&event, &plan, &guardrails) };
     if let Some(skip) = &mut explanation.skipped {
         skip.nearest = nearest;
     }

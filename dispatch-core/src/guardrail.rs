@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::effective::EffectiveLimit;
-pub(crate) use self::effective::narrow;
+pub(crate) use self::effective::Narrower;
 use crate::event::Conclusion;
 use crate::name::{GitRef, Login, Owner, Repository, WorkflowFile};
 use crate::pattern::{Pattern, PatternSet};

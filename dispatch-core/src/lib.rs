@@ -9,7 +9,6 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use std::sync::Arc;
 //! use dispatch_core::decide::{Answers, CommitOnBranch, Identity, PolicyAnswer, PolicyFile, decide_with};
 //! use dispatch_core::guardrail::Guardrails;
 //! use dispatch_core::name::{Branch, CommitSha, Repository};
@@ -30,10 +29,7 @@
 //!             _ => return PolicyAnswer { repository: None, file: PolicyFile::Absent },
 //!         };
 //!         let checked = Policy::check_in(text.as_bytes(), repository, "dispatching.yml");
-//!         let file = match checked.policy {
-//!             Some(policy) => PolicyFile::Found { path: PolicyPath::Root, policy: Arc::new(policy) },
-//!             None => PolicyFile::Invalid { path: PolicyPath::Root, diagnostics: Arc::new(checked.diagnostics) },
-//!         };
+//!         let file = PolicyFile::of(PolicyPath::Root, checked);
 //!         PolicyAnswer { repository: Some(Identity::Assumed), file }
 //!     }
 //!

@@ -29,7 +29,7 @@ pub(crate) use self::index::Happened;
 pub use self::limits::{AtLine, OwnerLimits};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::event::{Conclusion, PullRequestAction};
-use crate::name::{CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
+use crate::name::{Branch, CommandName, EventType, GitRef, Owner, Repository, RepositoryId, TeamName, WorkflowFile};
 use crate::pattern::PatternSet;
 use crate::template::{Template, Variable};
 
@@ -166,6 +166,13 @@ impl Policy {
     #[must_use]
     pub fn environments(&self) -> &[EnvironmentRule] {
         &self.environments
+    }
+
+    /// The environment that pull requests into a branch get: the first entry that fits.
+    #[must_use]
+    pub fn environment_for(&self, base: &Branch) -> Option<&EnvironmentRule> {
+        let fits = |rule: &&EnvironmentRule| rule.base.as_ref().is_none_or(|bases| bases.matches(base.as_str()));
+        self.environments.iter().find(fits)
     }
 
     /// What the owner of the file allows in all of his repositories; None: it says nothing of it.

@@ -31,7 +31,8 @@ impl ApiPath {
         Self(format!("{}/installation", repo(repository)))
     }
 
-    /// "Get a user installation for the authenticated app", which answers for organisations too (observed).
+    /// "Get a user installation for the authenticated app". Taken to answer for organisations too, whose own is
+    /// "Get an organization installation for the authenticated app".
     pub(crate) fn account_installation(account: &Owner) -> Self {
         Self(format!("/users/{}/installation", segment(account.as_str())))
     }

@@ -2,11 +2,9 @@
 //! the same way each time.
 #![no_main]
 
-use std::sync::Arc;
-
 use dispatch_core::decide::PolicyFile;
 use dispatch_core::name::Repository;
-use dispatch_core::policy::{Checked, Policy, PolicyPath};
+use dispatch_core::policy::{Policy, PolicyPath};
 use dispatch_core::policy_test::TestFile;
 use dispatch_fuzz::{harmless, has_line, told_well};
 use libfuzzer_sys::fuzz_target;
@@ -39,9 +37,5 @@ fuzz_target!(|text: &str| {
 
 fn read(repository: &Repository, text: &str) -> PolicyFile {
     let path = PolicyPath::Root;
-    let Checked { policy, diagnostics } = Policy::check(text.as_bytes(), &repository.owner(), path.as_str());
-    match policy {
-        Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-        None => PolicyFile::Invalid { path, diagnostics: Arc::new(diagnostics) },
-    }
+    PolicyFile::of(path, Policy::check(text.as_bytes(), &repository.owner(), path.as_str()))
 }

@@ -94,12 +94,10 @@ fn value(row: &EdgeRow) -> Value {
 
 fn line(row: &EdgeRow, now: Timestamp) -> Line {
     let UsedEdge { from, happened, to } = &row.edge;
-    let (word, tone) = match row.outcome {
-        EdgeOutcome::Allowed => ("allowed", "calm"),
-        EdgeOutcome::Denied(_) => ("denied", "bad"),
-        EdgeOutcome::Started => ("started", "calm"),
-        EdgeOutcome::Succeeded => ("succeeded", "good"),
-        EdgeOutcome::Failed => ("failed", "bad"),
+    let tone = match row.outcome {
+        EdgeOutcome::Allowed | EdgeOutcome::Started => "calm",
+        EdgeOutcome::Succeeded => "good",
+        EdgeOutcome::Denied(_) | EdgeOutcome::Failed => "bad",
     };
     Line {
         from: from.to_string(),
@@ -107,7 +105,7 @@ fn line(row: &EdgeRow, now: Timestamp) -> Line {
         to: to.repository.to_string(),
         start: to.start.to_string(),
         last_used: Moment::new(row.last_used, now),
-        outcome: Pill { word, tone },
+        outcome: Pill { word: row.outcome.as_str(), tone },
         reason: match row.outcome {
             EdgeOutcome::Denied(reason) => Some(reason.code()),
             _ => None,

@@ -12,7 +12,8 @@ use dispatch_core::diagnostic::visible;
 use dispatch_core::name::{Owner, Repository};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::GitHubPort;
-use dispatch_core::ports::github::{FileRead, GitHubError, RateLimitReset, RepositoryRef};
+use dispatch_core::ports::github::{FileRead, GitHubError, RepositoryRef};
+use dispatch_core::retry::RetryPolicy;
 use dispatch_core::workflow::Workflow;
 use dispatch_github::{GitHub, InstalledRepository, WorkflowText};
 use futures_util::{StreamExt, stream};
@@ -28,8 +29,6 @@ const CONCURRENT: usize = 8;
 const TRIES: u32 = 4;
 /// GitHub's limits end within the hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(65 * 60);
-/// "Otherwise, wait for at least one minute before retrying."
-const UNKNOWN_WAIT: Duration = Duration::from_secs(60);
 /// On what is no terminal, every so many repositories are a line.
 const LINE_EVERY: usize = 25;
 
@@ -182,12 +181,11 @@ impl Patience {
     /// Waits as long as the error says.
     async fn wait(&mut self, error: GitHubError, progress: &Progress) -> Result<(), GitHubError> {
         let wait = match &error {
-            GitHubError::RateLimited { until, .. } => match until {
-                RateLimitReset::At(at) => Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default(),
-                RateLimitReset::After(wait) => *wait,
-                RateLimitReset::Unknown => UNKNOWN_WAIT,
+            GitHubError::RateLimited { until, .. } => {
+                let now = Timestamp::now();
+                let until = RetryPolicy::default().after_rate_limit(*until, 1, now);
+                Duration::try_from(until.duration_since(now)).unwrap_or_default()
             }
-            .max(Duration::from_secs(1)),
             _ => {
                 self.tries += 1;
                 Duration::from_millis(500) * 2_u32.pow(self.tries.min(TRIES))

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use dispatch_core::decide::PolicyFile;
 use dispatch_core::diagnostic::visible;
@@ -67,11 +66,7 @@ impl PolicySource {
     /// What the file of this repository means, or what is wrong with it.
     pub(crate) fn check(&self, repository: &Repository) -> PolicyFile {
         let path = self.path;
-        let checked = Policy::check_in(&self.bytes, repository, &format!("{repository}/{path}"));
-        match checked.policy {
-            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-            None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
-        }
+        PolicyFile::of(path, Policy::check_in(&self.bytes, repository, &format!("{repository}/{path}")))
     }
 }
 

@@ -6,9 +6,8 @@ use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::parked::{complete_a_run, listed, refusing_world};
-use super::program::Program;
-use super::serve::{GitHub, eventually, free_port, listening, serve};
+use super::parked::{complete_a_run, listed, refusing_service};
+use super::serve::eventually;
 use super::{dispatch, failure, text, write};
 
 const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
@@ -283,12 +282,9 @@ fn an_event_that_starts_nothing_says_which_ones_do() {
 
 #[test]
 fn a_stored_delivery_is_explained_as_it_was_decided_and_as_it_would_be_now() {
-    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    refusing_world(world.path());
-    let github = GitHub::with(world.path(), port);
-    let mut service = Program::start(&mut serve(&github, port, home.path()));
-    service.wait_for(listening);
-    complete_a_run(&github);
+    let refusing = refusing_service(|command| command);
+    let (github, home) = (&refusing.github, &refusing.home);
+    complete_a_run(github);
     eventually("the refusal is parked", || listed(home.path()).len() == 1);
     let id = listed(home.path()).remove(0)["delivery"].as_str().unwrap().to_owned();
     let run =

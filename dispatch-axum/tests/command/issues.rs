@@ -4,12 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::http::request;
-use super::parked::{complete_a_run, listed, refusing_world};
-use super::program::Program;
-use super::serve::{GitHub, eventually, free_port, listening, serve};
+use super::parked::{complete_a_run, listed, refusing_service};
+use super::serve::{GitHub, eventually};
 
 /// The calls that opened or changed issues: method and path.
 fn issue_calls(github: &GitHub) -> Vec<(String, String)> {
@@ -22,30 +20,23 @@ fn issue_calls(github: &GitHub) -> Vec<(String, String)> {
 
 #[test]
 fn a_failure_opens_one_issue_and_repetition_opens_no_other() {
-    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    refusing_world(world.path());
-    let github = GitHub::with(world.path(), port);
-    let mut service = Program::start(&mut serve(&github, port, home.path()));
-    service.wait_for(listening);
-    complete_a_run(&github);
-    eventually("an issue is opened", || !issue_calls(&github).is_empty());
-    complete_a_run(&github);
+    let refusing = refusing_service(|command| command);
+    let (github, home) = (&refusing.github, &refusing.home);
+    complete_a_run(github);
+    eventually("an issue is opened", || !issue_calls(github).is_empty());
+    complete_a_run(github);
     eventually("it failed again", || listed(home.path()).len() == 2);
     thread::sleep(Duration::from_secs(1));
     // What repeats is gathered for a minute before the issue is changed.
-    assert_eq!(issue_calls(&github), [("POST".to_owned(), "/repos/acme/api/issues".to_owned())]);
+    assert_eq!(issue_calls(github), [("POST".to_owned(), "/repos/acme/api/issues".to_owned())]);
 }
 
 #[test]
 fn without_create_issues_nobody_is_told() {
-    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    refusing_world(world.path());
-    let github = GitHub::with(world.path(), port);
-    let mut service = Program::start(serve(&github, port, home.path()).env("CREATE_ISSUES", "false"));
-    service.wait_for(listening);
-    complete_a_run(&github);
-    service.wait_for(|line| line.contains("GitHub refused").then_some(()));
+    let mut refusing = refusing_service(|command| command.env("CREATE_ISSUES", "false"));
+    complete_a_run(&refusing.github);
+    refusing.service.wait_for(|line| line.contains("GitHub refused").then_some(()));
     // Longer than the workers' poll interval.
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(issue_calls(&github), []);
+    assert_eq!(issue_calls(&refusing.github), []);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ const OUTBOUND: &str =
 const INBOUND: &str = "inbound: [{ source: { repository: api, workflow: ci.yml }, targets: [{ workflow: cd.yml }] }]";
 
 /// `acme/api` starts `cd.yml` of `acme/deploy`, which agrees, and whose workflow cannot be started from outside.
-pub(crate) fn refusing_world(folder: &Path) {
+fn refusing_world(folder: &Path) {
     for (path, content) in [
         ("acme/api/dispatching.yml", OUTBOUND),
         ("acme/api/.github/workflows/ci.yml", CI),
@@ -27,6 +27,23 @@ pub(crate) fn refusing_world(folder: &Path) {
     ] {
         write(folder, path, content);
     }
+}
+
+/// The service, in a world where GitHub refuses what was agreed on. All of it lives as long as this does.
+pub(crate) struct Refusing {
+    pub(crate) service: Program,
+    pub(crate) github: GitHub,
+    pub(crate) home: TempDir,
+    _world: TempDir,
+}
+
+pub(crate) fn refusing_service(change: impl FnOnce(&mut Command) -> &mut Command) -> Refusing {
+    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    refusing_world(world.path());
+    let github = GitHub::with(world.path(), port);
+    let mut service = Program::start(change(&mut serve(&github, port, home.path())));
+    service.wait_for(listening);
+    Refusing { service, github, home, _world: world }
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -51,14 +68,10 @@ pub(crate) fn complete_a_run(github: &GitHub) {
 
 #[test]
 fn what_github_refuses_is_listed_shown_retried_and_dropped_while_the_service_runs() {
-    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    refusing_world(world.path());
-    let github = GitHub::with(world.path(), port);
-    let mut service = Program::start(&mut serve(&github, port, home.path()));
-    service.wait_for(listening);
-    let folder = home.path();
+    let refusing = refusing_service(|command| command);
+    let folder = refusing.home.path();
     assert_eq!(said(&run(folder, &["parked", "list"])), "nothing is parked\n");
-    complete_a_run(&github);
+    complete_a_run(&refusing.github);
     eventually("the refusal is parked", || listed(folder).len() == 1);
 
     let first = listed(folder).remove(0);
@@ -91,7 +104,7 @@ fn what_github_refuses_is_listed_shown_retried_and_dropped_while_the_service_run
         let (code, line) = failure(&output);
         assert_eq!(code, 1, "{line}");
     }
-    let calls = request(github.api, "GET", "/_emulator/requests", "").1;
+    let calls = request(refusing.github.api, "GET", "/_emulator/requests", "").1;
     assert_eq!(calls.matches("workflows/cd.yml/dispatches").count(), 2, "once at first, and once for the retry");
 }
 
@@ -121,12 +134,9 @@ fn without_a_database_or_with_a_wrong_id_nothing_is_done() {
 
 #[test]
 fn a_copy_of_a_live_database_holds_what_was_accepted_and_overwrites_nothing() {
-    let (port, world, home) = (free_port(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    refusing_world(world.path());
-    let github = GitHub::with(world.path(), port);
-    let mut service = Program::start(&mut serve(&github, port, home.path()));
-    service.wait_for(listening);
-    complete_a_run(&github);
+    let refusing = refusing_service(|command| command);
+    let (github, home) = (&refusing.github, &refusing.home);
+    complete_a_run(github);
     eventually("the refusal is parked", || listed(home.path()).len() == 1);
 
     let folder = home.path();

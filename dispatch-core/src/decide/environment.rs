@@ -67,8 +67,7 @@ fn create(
     missing: &mut Missing,
 ) -> Found {
     let base = &pull_request.base_branch;
-    let fits = |rule: &&EnvironmentRule| rule.base.as_ref().is_none_or(|base_| base_.matches(base.as_str()));
-    let Some(rule) = policy.environments().iter().find(fits) else {
+    let Some(rule) = policy.environment_for(base) else {
         let message =
             format!("{} defines no environment for pull requests into {}", quote(case.repository()), quote(base));
         return Some(deny(Reason::EnvironmentNotDefined, message));

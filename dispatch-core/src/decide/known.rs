@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostics, visible};
 use crate::environment::{Environment, EnvironmentKey};
 use crate::event::{Event, EventIdentity, PullRequestState};
 use crate::name::{Branch, CheckId, CommitSha, Login, PullRequestNumber, Repository, RepositoryId, RunId, TeamName};
-use crate::policy::{Policy, PolicyPath};
+use crate::policy::{Checked, Policy, PolicyPath};
 use crate::ports::pull_requests::PermissionAnswer;
 use crate::pull_request::PullRequestRecord;
 
@@ -188,6 +188,17 @@ pub enum PolicyFile {
     NotInstalled,
     /// GitHub refuses to let the App read it, and says why.
     Refused(String),
+}
+
+impl PolicyFile {
+    /// A file that was read there.
+    #[must_use]
+    pub fn of(path: PolicyPath, checked: Checked) -> Self {
+        match checked.policy {
+            Some(policy) => Self::Found { path, policy: Arc::new(policy) },
+            None => Self::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
+        }
+    }
 }
 
 /// Whether the event's commit has been on its branch.

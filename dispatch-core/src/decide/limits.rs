@@ -17,7 +17,6 @@ use crate::quote::{quote, quote_all};
 use crate::reason::Reason;
 
 /// What an owner allows, and where that is written.
-#[derive(Clone)]
 pub(super) struct Limits<'a> {
     limits: &'a OwnerLimits,
     repository: Repository,

@@ -15,7 +15,7 @@ use crate::environment::{Environment, EnvironmentKey};
 use crate::event::{Command, Event, EventIdentity, EventKind, PullRequestState};
 use crate::guardrail::Guardrails;
 use crate::name::{Branch, CheckId, CommitSha, EnvironmentName, Login, PullRequestNumber, Repository, RunId, TeamName};
-use crate::policy::{EnvironmentAction, EnvironmentRule, OutboundRule, Policy, RuleLocation, Source};
+use crate::policy::{EnvironmentAction, OutboundRule, Policy, RuleLocation, Source};
 use crate::ports::pull_requests::{PermissionAnswer, PermissionLevel};
 use crate::pull_request::{PullRequestKey, PullRequestRecord, SeenHead};
 use crate::quote::quote;
@@ -116,10 +116,8 @@ impl<'a, A: Answers> Recorder<'a, A> {
         let Some(PolicyAnswer { file: PolicyFile::Found { policy, .. }, .. }) = &self.source else { return Vec::new() };
         let Some(now) = self.state(number) else { return Vec::new() };
         let event = self.given.checked.as_deref().unwrap_or(self.event);
-        let fits =
-            |rule: &&EnvironmentRule| rule.base.as_ref().is_none_or(|base| base.matches(now.base_branch.as_str()));
         let value = |variable| (variable == Variable::PrNumber).then(|| number.to_string());
-        let rule = policy.environments().iter().find(fits);
+        let rule = policy.environment_for(&now.base_branch);
         let name = rule.and_then(|rule| rule.name.render(value).ok()).unwrap_or_else(|| format!("pr-{number}"));
         let Ok(name) = name.parse::<EnvironmentName>() else { return Vec::new() };
         let is_meant = |rule: &&OutboundRule| match (&rule.source, &event.kind) {

@@ -56,74 +56,71 @@ impl EffectiveLimit {
     fn new<T>(setting: Setting, limit: &Limit<T>, value: String) -> Self {
         Self { name: setting.name, value, origin: limit.origin.clone() }
     }
+}
 
-    fn of_owner(name: &'static str, value: String, origin: Origin) -> Self {
-        Self { name, value, origin }
+/// What an owner allows, for the limits in force.
+pub(crate) struct Narrower<'a> {
+    /// What he allows.
+    pub(crate) limits: &'a OwnerLimits,
+    /// The file that says so; the line is any.
+    pub(crate) file: &'a RuleLocation,
+    /// Whether he owns the repository where something happens.
+    pub(crate) of_source: bool,
+}
+
+impl Narrower<'_> {
+    fn origin(&self, line: u32) -> Origin {
+        Origin::Owner(RuleLocation { line, ..self.file.clone() })
+    }
+
+    /// Puts an owner's value in the place of the one in force, where it is narrower.
+    fn narrow<T: Clone>(&self, limit: &mut Limit<T>, theirs: Option<&AtLine<T>>, is_narrower: impl Fn(&T, &T) -> bool) {
+        if let Some(AtLine { value, line }) = theirs.filter(|theirs| is_narrower(&theirs.value, &limit.value)) {
+            *limit = Limit { value: value.clone(), origin: self.origin(*line) };
+        }
     }
 }
 
-/// Narrows the limits in force by those of an owner. Of lists, all must allow it, so that the owner's is one more. `place`:
-/// where a line of them is. `of_source`: whether it is the owner of the repository where something happens.
-pub(crate) fn narrow(
-    rows: &mut Vec<EffectiveLimit>,
-    limits: &OwnerLimits,
-    place: impl Fn(u32) -> RuleLocation,
-    of_source: bool,
-) {
-    let origin = |line| Origin::Owner(place(line));
-    for (setting, list) in [
-        (SOURCES, &limits.source_repositories),
-        (TARGETS, &limits.target_repositories),
-        (WORKFLOWS, &limits.source_workflows),
-    ] {
-        let Some(list) = list else { continue };
-        let behind = rows.iter().rposition(|row| row.name == setting.name).map_or(rows.len(), |last| last + 1);
-        rows.insert(behind, EffectiveLimit::of_owner(setting.name, comma_separated(&list.value), origin(list.line)));
+impl Guardrails {
+    /// The limits in force, narrowed by those of owners. Of lists, all must allow it, so that an owner's is one more.
+    pub(crate) fn effective_within(&self, owners: &[Narrower<'_>]) -> Vec<EffectiveLimit> {
+        let mut narrowed = self.clone();
+        owners.iter().for_each(|owner| narrowed.narrow(owner));
+        let mut rows = narrowed.effective();
+        for owner in owners {
+            let row = |name, list: &AtLine<PatternSet>| EffectiveLimit {
+                name,
+                value: comma_separated(&list.value),
+                origin: owner.origin(list.line),
+            };
+            for (setting, list) in [
+                (SOURCES, &owner.limits.source_repositories),
+                (TARGETS, &owner.limits.target_repositories),
+                (WORKFLOWS, &owner.limits.source_workflows),
+            ] {
+                let behind = rows.iter().rposition(|row| row.name == setting.name).map_or(rows.len(), |last| last + 1);
+                list.iter().for_each(|list| rows.insert(behind, row(setting.name, list)));
+            }
+            if let Some(AtLine { value: false, line }) = owner.limits.forks {
+                let (name, value) = ("forks", "false".to_owned());
+                rows.push(EffectiveLimit { name, value, origin: owner.origin(line) });
+            }
+            rows.extend(owner.limits.command_repositories.iter().map(|list| row("command_repositories", list)));
+        }
+        rows
     }
-    for (setting, most) in [
-        (MAX_TARGETS, &limits.max_targets),
-        (MAX_CHAIN_DEPTH, &limits.max_chain_depth),
-        (MAX_EDGE_RATE, &limits.max_edge_rate),
-    ] {
-        let Some(AtLine { value, line }) = most else { continue };
-        change(
-            rows,
-            setting,
-            |now| now.parse().is_ok_and(|now: usize| *value < now).then(|| value.to_string()),
-            || origin(*line),
-        );
-    }
-    if let Some(AtLine { value, line }) = &limits.conclusions {
-        let both = |now: &str| {
-            let kept: Vec<_> = now.split(',').filter(|word| value.iter().any(|fits| fits.as_str() == *word)).collect();
-            Some(kept.join(",")).filter(|kept| kept != now)
-        };
-        change(rows, CONCLUSIONS, both, || origin(*line));
-    }
-    if let Some(AtLine { value: true, line }) = limits.default_branch_only {
-        change(rows, DEFAULT_BRANCH_ONLY, |now| (now == "false").then(|| "true".to_owned()), || origin(line));
-    }
-    if let Some(AtLine { value, line }) = limits.default_ref.as_ref().filter(|_| of_source) {
-        change(rows, DEFAULT_REF, |_| Some(value.to_string()), || origin(*line));
-    }
-    if let Some(AtLine { value: false, line }) = limits.forks {
-        rows.push(EffectiveLimit::of_owner("forks", "false".to_owned(), origin(line)));
-    }
-    if let Some(list) = &limits.command_repositories {
-        rows.push(EffectiveLimit::of_owner("command_repositories", comma_separated(&list.value), origin(list.line)));
-    }
-}
 
-/// Changes the value of a setting where an owner's is narrower.
-fn change(
-    rows: &mut [EffectiveLimit],
-    setting: Setting,
-    narrower: impl Fn(&str) -> Option<String>,
-    origin: impl Fn() -> Origin,
-) {
-    let Some(row) = rows.iter_mut().find(|row| row.name == setting.name) else { return };
-    if let Some(value) = narrower(&row.value) {
-        (row.value, row.origin) = (value, origin());
+    fn narrow(&mut self, owner: &Narrower<'_>) {
+        let theirs = owner.limits;
+        owner.narrow(&mut self.max_targets, theirs.max_targets.as_ref(), |most, now| most < now);
+        owner.narrow(&mut self.max_chain_depth, theirs.max_chain_depth.as_ref(), |most, now| most < now);
+        owner.narrow(&mut self.max_edge_rate, theirs.max_edge_rate.as_ref(), |most, now| most < now);
+        owner.narrow(&mut self.default_branch_only, theirs.default_branch_only.as_ref(), |only, now| *only && !now);
+        owner.narrow(&mut self.default_ref, theirs.default_ref.as_ref(), |_, _| owner.of_source);
+        if let Some(AtLine { value, line }) = &theirs.conclusions {
+            let value = &self.conclusions.value & value;
+            owner.narrow(&mut self.conclusions, Some(&AtLine { value, line: *line }), |both, now| both != now);
+        }
     }
 }
 

@@ -235,11 +235,7 @@ impl Pipeline {
     async fn given_up(&self, key: &RecordKey, began: Timestamp) -> Result<Option<(Box<Dispatch>, u64)>, StoreError> {
         let loaded = self.store.load(std::slice::from_ref(key)).await?.into_iter().next().flatten();
         let Some(Stored { record: Record::Dispatch(dispatch), version }) = loaded else { return Ok(None) };
-        let of_this_call = match &dispatch.state {
-            DispatchState::Calling { since } => *since == began,
-            DispatchState::InDoubt { search, .. } => search.since == began,
-            _ => false,
-        };
+        let of_this_call = dispatch.state.call_began() == Some(began);
         Ok(of_this_call.then_some((dispatch, version)))
     }
 

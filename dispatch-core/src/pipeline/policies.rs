@@ -1,6 +1,5 @@
 //! Reads policy files, and remembers them: an unchanged one costs no rate limit, an absent one no request.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pipeline;
@@ -174,9 +173,5 @@ fn verified_as(found: RepositoryFound) -> Identity {
 }
 
 fn parse(repository: &Repository, path: PolicyPath, bytes: &[u8]) -> PolicyFile {
-    let checked = Policy::check_in(bytes, repository, &format!("{repository}/{path}"));
-    match checked.policy {
-        Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-        None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
-    }
+    PolicyFile::of(path, Policy::check_in(bytes, repository, &format!("{repository}/{path}")))
 }

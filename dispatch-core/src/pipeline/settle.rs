@@ -100,7 +100,7 @@ impl Pipeline {
                 // The answer came so late that somebody who looked has taken the run for his own: his is another one, which is
                 // looked for in its place. No run is said to be of two dispatches.
                 Err(StoreError::Conflict(RecordKey::Run(_))) => {
-                    let search = Search::new(began(&before.state).unwrap_or(now));
+                    let search = Search::new(before.state.call_began().unwrap_or(now));
                     taken = Taken::new(&before, Step::To(DispatchState::Started { search }), now);
                 }
                 Err(error) => return Err(error),
@@ -214,15 +214,6 @@ impl Dispatch {
         let subject = Subject::dispatch(self.delivery.clone(), self.key.clone());
         let happened = self.source.happened.clone().map(|happened| (self.source.name.clone(), happened));
         Fact { subject, sequence, time, body, happened }
-    }
-}
-
-/// When the call began that a state is about.
-fn began(state: &DispatchState) -> Option<Timestamp> {
-    match state {
-        DispatchState::Calling { since } => Some(*since),
-        DispatchState::Started { search } | DispatchState::InDoubt { search, .. } => Some(search.since),
-        _ => None,
     }
 }
 

@@ -77,6 +77,20 @@ pub enum EdgeOutcome {
     Failed,
 }
 
+impl EdgeOutcome {
+    /// In a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied(_) => "denied",
+            Self::Started => "started",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Which fact was the last one: by its time; where times are equal, what became of a dispatch comes after the decision.
 type Latest = (Timestamp, bool, u32, String);
 

@@ -58,10 +58,7 @@ impl World {
         };
         let path = PolicyPath::Root;
         let checked = file.map(|file| Policy::check(file.as_bytes(), &repository.owner(), "dispatching.yml"));
-        let file = checked.map_or(PolicyFile::Absent, |checked| match checked.policy {
-            Some(policy) => PolicyFile::Found { path, policy: policy.into() },
-            None => PolicyFile::Invalid { path, diagnostics: checked.diagnostics.into() },
-        });
+        let file = checked.map_or(PolicyFile::Absent, |checked| PolicyFile::of(path, checked));
         PolicyAnswer { repository: Some(Identity::Verified { id: RepositoryId(20), private: *private }), file }
     }
 }

@@ -1,7 +1,6 @@
 //! A pull request of `acme/cms`, people who comment on it, and two policy files that agree.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dispatch_core::Timestamp;
 use dispatch_core::decide::{Answers, CheckedDispatch, Identity, Plan, PolicyAnswer, PolicyFile, decide_with};
@@ -260,11 +259,7 @@ impl Answers for Setup {
         let source = *repository == self.event.repository.name;
         let (id, text) = if source { (SOURCE, &self.source) } else { (TARGET, &self.target) };
         let checked = Policy::check_in(text.as_bytes(), repository, "dispatching.yml");
-        let path = PolicyPath::Root;
-        let file = match checked.policy {
-            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-            None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
-        };
+        let file = PolicyFile::of(PolicyPath::Root, checked);
         PolicyAnswer { repository: Some(Identity::Verified { id, private: false }), file }
     }
 

@@ -9,7 +9,6 @@ mod pull_requests;
 mod runs;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dispatch_core::decide::PolicyFile;
 use dispatch_core::name::Repository;
@@ -23,12 +22,7 @@ pub(crate) fn policies(files: &Files<'_>) -> BTreeMap<Repository, PolicyFile> {
     let parsed = files.iter().map(|(name, text)| {
         let repository: Repository = name.parse().unwrap();
         let checked = Policy::check_in(text.as_bytes(), &repository, &format!("{name}/dispatching.yml"));
-        let path = PolicyPath::Root;
-        let file = match checked.policy {
-            Some(policy) => PolicyFile::Found { path, policy: Arc::new(policy) },
-            None => PolicyFile::Invalid { path, diagnostics: Arc::new(checked.diagnostics) },
-        };
-        (repository, file)
+        (repository, PolicyFile::of(PolicyPath::Root, checked))
     });
     parsed.collect()
 }

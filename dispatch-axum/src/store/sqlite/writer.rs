@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use dispatch_core::Timestamp;
 use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Work};
-use dispatch_core::projection::{BY_NAME, EDGES, Tally, Update, ViewRow, project};
+use dispatch_core::projection::{BY_NAME, EDGES, Update, ViewRow, project};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
 
@@ -190,16 +190,7 @@ pub(super) fn write_step(
     for fact in &commit.facts {
         if add_fact(connection, fact).map_err(unavailable)? {
             for update in &fact.updates {
-                match update {
-                    Update::Count { counter, by } => counted.push((counter, by)),
-                    Update::Put(row) => put_row(connection, row, fact.time).map_err(unavailable)?,
-                    Update::Keep(row) => put_row(connection, row, FOR_GOOD).map_err(unavailable)?,
-                    Update::Tally(tally) => add_tally(connection, tally).map_err(unavailable)?,
-                    Update::Remove { view, partition, sort, revision } => {
-                        let gone = removed(view, partition, sort, *revision);
-                        put_row(connection, &gone, fact.time).map_err(unavailable)?;
-                    }
-                }
+                apply(connection, update, fact.time, &mut counted).map_err(unavailable)?;
             }
         }
     }
@@ -249,33 +240,43 @@ pub(super) fn put_row(connection: &Connection, row: &ViewRow, time: i64) -> rusq
     Ok(())
 }
 
-/// The place of a row that was removed.
-fn removed(view: &str, partition: &str, sort: &str, revision: u64) -> ViewRow {
-    let (view, partition, sort) = (view.to_owned(), partition.to_owned(), sort.to_owned());
-    ViewRow { view, partition, sort, revision, body: String::new() }
-}
-
-/// Adds to the row of an edge. It is written anew, so that it is not among those that were written first, where retention
-/// looks, as long as it is used.
-fn add_tally(connection: &Connection, tally: &Tally) -> rusqlite::Result<()> {
-    let sort = tally.sort();
-    let place = params![EDGES, BY_NAME, sort];
-    let sql = r#"DELETE FROM rows WHERE view = ?1 AND "partition" = ?2 AND sort = ?3 RETURNING revision, body"#;
-    let there = connection.prepare_cached(sql)?.query_row(place, |row| {
-        let (view, partition) = (EDGES.to_owned(), BY_NAME.to_owned());
-        Ok(ViewRow { view, partition, sort: sort.clone(), revision: row.get(0)?, body: row.get(1)? })
-    });
-    let (updates, time) = tally.add_to(there.optional()?.as_ref());
-    for update in updates {
-        match update {
-            Update::Put(row) => put_row(connection, &row, micros(time))?,
-            Update::Remove { view, partition, sort, revision } => {
-                put_row(connection, &removed(view, &partition, &sort, revision), micros(time))?;
+/// Updates the read models. What is to be counted is only collected.
+fn apply<'u>(
+    connection: &Connection,
+    update: &'u Update,
+    time: i64,
+    counted: &mut Vec<(&'u String, &'u u64)>,
+) -> rusqlite::Result<()> {
+    match update {
+        Update::Count { counter, by } => counted.push((counter, by)),
+        Update::Put(row) => put_row(connection, row, time)?,
+        Update::Keep(row) => put_row(connection, row, FOR_GOOD)?,
+        Update::Tally(tally) => {
+            let there = take_row(connection, EDGES, BY_NAME, &tally.sort())?;
+            let (updates, time) = tally.add_to(there.as_ref());
+            for update in &updates {
+                // Sums are rows, and nothing of them is counted.
+                apply(connection, update, micros(time), &mut Vec::new())?;
             }
-            Update::Count { .. } | Update::Keep(_) | Update::Tally(_) => {}
+        }
+        Update::Remove { view, partition, sort, revision } => {
+            let (view, partition, sort) = ((*view).to_owned(), partition.clone(), sort.clone());
+            let gone = ViewRow { view, partition, sort, revision: *revision, body: String::new() };
+            put_row(connection, &gone, time)?;
         }
     }
     Ok(())
+}
+
+/// Reads a row that is to be written anew, so that it is not among those that were written first, where retention looks, as
+/// long as it is used.
+fn take_row(connection: &Connection, view: &str, partition: &str, sort: &str) -> rusqlite::Result<Option<ViewRow>> {
+    let sql = r#"DELETE FROM rows WHERE view = ?1 AND "partition" = ?2 AND sort = ?3 RETURNING revision, body"#;
+    let there = connection.prepare_cached(sql)?.query_row(params![view, partition, sort], |row| {
+        let (view, partition, sort) = (view.to_owned(), partition.to_owned(), sort.to_owned());
+        Ok(ViewRow { view, partition, sort, revision: row.get(0)?, body: row.get(1)? })
+    });
+    there.optional()
 }
 
 fn add_counts(connection: &Connection, counts: &BTreeMap<String, u64>) -> rusqlite::Result<()> {
