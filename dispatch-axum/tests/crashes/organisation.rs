@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use super::chance::Chance;
 
 /// Each owner is an installation, with a rate limit of its own.
-const OWNERS: usize = 10;
+const OWNERS: usize = 6;
 /// How many targets each of an owner's sources has.
-const TARGETS: [usize; 5] = [1, 1, 1, 2, 3];
+const TARGETS: [usize; 3] = [1, 1, 3];
 /// How many of all runs start nothing: one in so many.
 const NOTHING: usize = 5;
 /// A repository whose runs start something, and where.
