@@ -179,7 +179,7 @@ fn what_is_agreed_happens(records: &Records, observed: &Observed) -> Result<(), 
                     _ if too_old => {}
                     other => return Err(format!("{key} was agreed on all the time, and is {other:?}")),
                 }
-                debug_assert_eq!(invariants::event(&key), (run.id, 1));
+                assert_eq!(invariants::event(&key), (run.id, 1));
             }
         }
     }
