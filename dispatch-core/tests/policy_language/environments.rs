@@ -108,12 +108,13 @@ fn an_address_leads_where_the_file_says_whatever_branches_are_called() {
 #[test]
 fn environments_are_refused_at_the_exact_place() {
     let link = |n: usize| format!("l{n}: 'https://example.com'");
-    let eleven = (0..11).map(link).collect::<Vec<_>>().join(", ");
+    let [ten, eleven] = [10, 11].map(|count| (0..count).map(link).collect::<Vec<_>>().join(", "));
     let numbered = "name: 'pr-{{ pr.number }}'";
     let table: Vec<(&str, Vec<u8>)> = [
         ("nothing", "environments:\n".to_owned()),
         ("an empty list", "environments: []\n".to_owned()),
         ("a mapping", "environments: {dev: {name: x}}\n".to_owned()),
+        ("100 of them", environments(&["name: x"; 100])),
         ("101 of them", environments(&["name: x"; 101])),
         ("no name", environments(&["base: dev"])),
         ("an unknown key", environments(&["name: x, uri: 'https://example.com'"])),
@@ -138,6 +139,7 @@ fn environments_are_refused_at_the_exact_place() {
             environments(&["name: x, url: 'https://example.com/{{ pr.head_branch }}'"]),
         ),
         ("a sender in a link", environments(&["name: x, links: {a: 'https://example.com/{{ sender.login }}'}"])),
+        ("10 links", environments(&[&format!("name: x, links: {{{ten}}}")])),
         ("11 links", environments(&[&format!("name: x, links: {{{eleven}}}")])),
         (
             "a link of 51 characters",
@@ -179,6 +181,7 @@ fn environments_are_refused_at_the_exact_place() {
     nothing:  - and yet a policy
     an empty list:  - and yet a policy
     a mapping: wrong_type 1:15 {dev: {name: x}}
+    100 of them:  - and yet a policy
     101 of them: too_many_environments 2:3 - {name: x}
     no name: missing_key 2:5 {base: dev}
     an unknown key: unknown_key 2:15 uri
@@ -197,6 +200,7 @@ fn environments_are_refused_at_the_exact_place() {
     a branch with a space: invalid_name 2:23 'a b'
     a stranger's branch in an address: variable_not_allowed 2:44 pr.head_branch
     a sender in a link: variable_not_allowed 2:50 sender.login
+    10 links:  - and yet a policy
     11 links: too_many_links 2:22 {l0: 'https://example.com', l1: 'https://example.com', l2: 'https://example.com', l3: 'https://examp
     a link of 51 characters: invalid_link_name 2:23 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     a link that reorders the text: invalid_link_name 2:23 "a\u202eb"

@@ -7,19 +7,19 @@ use dispatch_core::template::Variable;
 use super::{check, problems, told, told_of};
 
 /// A file with one outbound rule, whose `source` and whose target's lines are given. The source is line 2, the target line 4.
-fn outbound(source: &str, target: &str) -> String {
+pub(super) fn outbound(source: &str, target: &str) -> String {
     let target = target.replace('\n', "\n        ");
     format!("outbound:\n  - source: {{{source}}}\n    targets:\n      - repository: infra\n        {target}\n")
 }
 
 /// A file with one inbound rule. The source is line 2, the target line 4.
-fn inbound(source: &str, target: &str) -> String {
+pub(super) fn inbound(source: &str, target: &str) -> String {
     format!("inbound:\n  - source: {{repository: api, {source}}}\n    targets:\n      - {{{target}}}\n")
 }
 
-const PULL_REQUEST: &str = "pull_request: [opened]";
-const COMMAND: &str = "command: /deploy";
-const RUN: &str = "workflow: ci.yml";
+pub(super) const PULL_REQUEST: &str = "pull_request: [opened]";
+pub(super) const COMMAND: &str = "command: /deploy";
+pub(super) const RUN: &str = "workflow: ci.yml";
 
 #[test]
 fn a_source_is_one_of_three_kinds() {

@@ -5,6 +5,7 @@ mod environments;
 mod events;
 mod file;
 mod forms;
+mod helps;
 mod hostile;
 mod limits;
 mod values;
