@@ -6,9 +6,11 @@ mod support;
 
 use std::sync::Arc;
 
-use dispatch_core::decide::{CommitOnBranch, Edge, Identity, Known, PolicyAnswer, PolicyFile, decide};
+use dispatch_core::decide::{
+    Answers, CommitOnBranch, Decided, Edge, EdgeKey, Identity, Known, LaneKey, PolicyAnswer, PolicyFile, decide,
+};
 use dispatch_core::event::{Conclusion, EventKind, Head, Push};
-use dispatch_core::name::RepositoryId;
+use dispatch_core::name::{Repository, RepositoryId};
 use dispatch_core::policy::{InboundTarget, Policy, PolicyPath, Reruns, Start, Target};
 use support::*;
 
@@ -455,6 +457,30 @@ fn more_than_github_takes_is_not_sent() {
 
 #[test]
 #[rustfmt::skip]
+fn what_was_computed_of_a_denied_target_is_to_be_seen() {
+    fn send(s: &mut Setup, start: &str, count: usize) {
+        let names: Vec<_> = (0..count).map(|number| format!("value{number}")).collect();
+        s.target().inputs = inputs(&names.iter().map(|name| (name.as_str(), "x")).collect::<Vec<_>>());
+        s.target().start = start.parse().map_or_else(|_| Start::Event(start.parse().unwrap()), Start::Workflow);
+        s.accepted().start = s.target().start.clone();
+    }
+    let cases: [(&str, Change, &str, usize); 4] = [
+        ("too many inputs", |s| send(s, "cd.yml", 26), "payload_too_large", 26),
+        ("too many properties", |s| send(s, "released", 11), "payload_too_large", 11),
+        ("as many properties as GitHub takes", |s| send(s, "released", 10), "inputs_not_accepted", 10),
+        ("nothing to start at", |s| { s.set("ENFORCE_SOURCE_DEFAULT_BRANCH", "false"); s.run().head_branch = Some(branch("pull/1/head")) }, "ref_not_accepted", 1),
+    ];
+    for (name, change, code, values) in cases {
+        let mut setup = Setup::new();
+        change(&mut setup);
+        let decision = setup.decision();
+        assert_eq!(decision.reason().unwrap().code(), code, "{name}");
+        assert_eq!(decision.inputs().unwrap().len(), values, "{name}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
 fn consent_attaches_to_the_repository_behind_the_name() {
     const OTHER: RepositoryId = RepositoryId(77);
     check(&[
@@ -590,7 +616,7 @@ fn an_answered_lookup_is_never_asked_again() {
     let mut known = Known::default();
     let mut seen = std::collections::BTreeSet::new();
     let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-    while let dispatch_core::decide::Decided::Need(lookups) = decide(&event, &known, &guardrails) {
+    while let Decided::Need(lookups) = decide(&event, &known, &guardrails) {
         assert!(!lookups.is_empty());
         for lookup in lookups {
             assert!(seen.insert(lookup.clone()), "{lookup:?} was asked twice");
@@ -598,4 +624,50 @@ fn an_answered_lookup_is_never_asked_again() {
         }
     }
     assert_eq!(seen.len(), 10);
+}
+
+#[test]
+fn what_is_known_can_be_stored_and_says_the_same_when_it_is_read() {
+    let mut setup = Setup::new();
+    setup.run().attempt = 2;
+    (setup.newest, setup.spent, setup.uses) = (Some(39), 7, 3);
+    setup.chain = chain(&[("acme/x", "x.yml"), ("acme/api", "ci.yml")]);
+    setup.edge = Some(Edge { source: SOURCE_ID, target: TARGET_ID });
+    let mut known = Known::default();
+    let (event, guardrails) = (setup.event.clone(), setup.guardrails());
+    let plan = loop {
+        match decide(&event, &known, &guardrails) {
+            Decided::Plan(plan) => break plan,
+            Decided::Need(lookups) => lookups.into_iter().for_each(|lookup| known.look_up(lookup, &mut setup)),
+        }
+    };
+    assert_eq!(outcome(&plan), "allowed");
+    let stored = serde_json::to_string(&known).unwrap();
+    let read: Known = serde_json::from_str(&stored).unwrap();
+    assert_eq!(decide(&event, &read, &guardrails), Decided::Plan(plan));
+    assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+}
+
+/// Answers for policies alone.
+struct OnlyPolicies;
+
+impl Answers for OnlyPolicies {
+    fn policy(&mut self, _: &Repository) -> PolicyAnswer {
+        PolicyAnswer { repository: None, file: PolicyFile::Absent }
+    }
+}
+
+#[test]
+fn whoever_answers_for_policies_alone_says_that_nothing_happened_and_nobody_may_do_anything() {
+    let mut answers = OnlyPolicies;
+    let [source, target] = [place("acme/api", "ci.yml"), place("acme/deploy", "cd.yml")];
+    let (source_name, target_name) = (source.repository.clone(), target.repository.clone());
+    let edge = EdgeKey { source: source_name.clone(), target: target_name };
+    let lane = LaneKey { source, branch: None, target: target.clone() };
+    assert!(!answers.limits_seen(&repository("acme/.github")));
+    assert_eq!((answers.edge(&edge), answers.lane(&lane)), (None, None));
+    assert_eq!((answers.root_spent(&Setup::new().event.identity()), answers.edge_uses(&target)), (0, 0));
+    assert!(!answers.team_member(&"acme/ops".parse().unwrap(), &login("octocat")));
+    let sha = SHA.parse().unwrap();
+    assert_eq!(answers.commit_on_branch(&source_name, &branch("main"), &sha), CommitOnBranch::NotProven);
 }

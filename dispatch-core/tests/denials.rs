@@ -7,7 +7,7 @@ mod support;
 use dispatch_core::decide::{CommitOnBranch, Edge, Identity, PolicyAnswer, PolicyFile, SourceView, Visibility};
 use dispatch_core::event::{Conclusion, Head};
 use dispatch_core::name::RepositoryId;
-use dispatch_core::policy::Start;
+use dispatch_core::policy::{Source, Start};
 use support::*;
 
 type Change = fn(&mut Setup);
@@ -180,4 +180,19 @@ fn what_the_source_may_not_see_reads_alike_and_its_own_mistakes_do_not() {
     assert_eq!(view(|s| s.commit = CommitOnBranch::NotProven)["inbound_rule"], serde_json::Value::Null);
     assert_eq!(view(|_| ())["allowed"], true);
     assert_eq!(view(|_| ())["inbound_rule"], serde_json::Value::Null);
+}
+
+#[test]
+fn of_rules_that_come_equally_near_the_first_is_named() {
+    let mut setup = Setup::new();
+    setup.inbound.push(inbound(30, vec![accepted(34)]));
+    setup.inbound.iter_mut().for_each(|rule| rule.targets[0].accept_inputs.clear());
+    assert_eq!(setup.decision().inbound_rule().unwrap().line, 16);
+
+    setup.outbound.push(outbound(40, vec![target(44)]));
+    for rule in &mut setup.outbound {
+        let Source::WorkflowRun(source) = &mut rule.source else { panic!("another source") };
+        source.branches = patterns(&["release/*"]);
+    }
+    assert_eq!(setup.plan().skipped.unwrap().outbound_rule.unwrap().line, 2);
 }

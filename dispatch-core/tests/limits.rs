@@ -224,10 +224,7 @@ fn the_explanation_names_the_line_of_every_limit_in_force() {
     setup
         .limits
         .insert("partner", limits("partner", "max_targets: 7, max_edge_rate: 3, source_repositories: ['acme/*']"));
-    let (event, guardrails) = (setup.event.clone(), setup.guardrails());
-    let text = explain(&event, &guardrails, &Given::default(), &mut setup).to_text();
-    insta::assert_snapshot!(text.split("limits that").nth(1).unwrap(), @r"
-     the operator or an owner set:
+    insta::assert_snapshot!(in_force(&mut setup), @r"
       OWNER_ALLOWLIST                acme,partner
       SOURCE_REPO_ALLOWLIST          acme/api  (acme/.github/dispatching.yml:1)
       SOURCE_REPO_ALLOWLIST          acme/*  (partner/.github/dispatching.yml:1)
@@ -263,5 +260,68 @@ fn each_denial_names_the_line_of_the_limit() {
     the run ended with `success`, and `acme/.github/dispatching.yml:1` has only `failure`
     `acme/deploy` is none of those that something may start in: `acme/.github/dispatching.yml:1` has only `acme/web`
     `acme/api` has started `cd.yml` of `acme/deploy` 1 times within the hour, and `acme/.github/dispatching.yml:1` allows 1
+    ");
+}
+
+/// The limits in force, each with where it was set.
+fn in_force(setup: &mut Setup) -> String {
+    let (event, guardrails) = (setup.event.clone(), setup.guardrails());
+    let text = explain(&event, &guardrails, &Given::default(), setup).to_text();
+    text.split("an owner set:\n").nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn an_owner_s_value_stands_in_the_place_of_a_wider_one_of_the_operator_and_of_no_other() {
+    let operator = [
+        ("SOURCE_REPO_ALLOWLIST", "acme/*"),
+        ("ENFORCE_SOURCE_DEFAULT_BRANCH", "false"),
+        ("DISPATCH_MAX_TARGETS_PER_RUN", "10"),
+        ("DISPATCH_MAX_CHAIN_DEPTH", "8"),
+        ("DISPATCH_MAX_EDGE_RATE", "50"),
+    ];
+    // One limit in each line.
+    let owner = |default_branch_only: bool, [targets, depth, rate]: [u32; 3]| {
+        [
+            "source_repositories: [api]".to_owned(),
+            format!("default_branch_only: {default_branch_only}"),
+            format!("max_targets: {targets}"),
+            format!("max_chain_depth: {depth}"),
+            format!("max_edge_rate: {rate}"),
+        ]
+        .join(",\n  ")
+    };
+    let told = |default_branch_only: &str, owner: &str| {
+        let mut setup = Setup::new();
+        operator.iter().for_each(|(name, value)| setup.set(name, value));
+        setup.set("ENFORCE_SOURCE_DEFAULT_BRANCH", default_branch_only);
+        setup.limits.insert("acme", limits("acme", owner));
+        in_force(&mut setup)
+    };
+    insta::assert_snapshot!(told("false", &owner(true, [9, 7, 49])), @"
+    OWNER_ALLOWLIST                acme,partner
+    SOURCE_REPO_ALLOWLIST          acme/*
+    SOURCE_REPO_ALLOWLIST          acme/api  (acme/.github/dispatching.yml:1)
+    ENFORCE_SOURCE_DEFAULT_BRANCH  true  (acme/.github/dispatching.yml:2)
+    DISPATCH_MAX_TARGETS_PER_RUN   9  (acme/.github/dispatching.yml:3)
+    DISPATCH_MAX_CHAIN_DEPTH       7  (acme/.github/dispatching.yml:4)
+    DISPATCH_MAX_EDGE_RATE         49  (acme/.github/dispatching.yml:5)
+    ");
+    insta::assert_snapshot!(told("false", &owner(false, [10, 8, 50])), @"
+    OWNER_ALLOWLIST                acme,partner
+    SOURCE_REPO_ALLOWLIST          acme/*
+    SOURCE_REPO_ALLOWLIST          acme/api  (acme/.github/dispatching.yml:1)
+    ENFORCE_SOURCE_DEFAULT_BRANCH  false
+    DISPATCH_MAX_TARGETS_PER_RUN   10
+    DISPATCH_MAX_CHAIN_DEPTH       8
+    DISPATCH_MAX_EDGE_RATE         50
+    ");
+    insta::assert_snapshot!(told("true", &owner(true, [11, 9, 51])), @"
+    OWNER_ALLOWLIST                acme,partner
+    SOURCE_REPO_ALLOWLIST          acme/*
+    SOURCE_REPO_ALLOWLIST          acme/api  (acme/.github/dispatching.yml:1)
+    ENFORCE_SOURCE_DEFAULT_BRANCH  true
+    DISPATCH_MAX_TARGETS_PER_RUN   10
+    DISPATCH_MAX_CHAIN_DEPTH       8
+    DISPATCH_MAX_EDGE_RATE         50
     ");
 }
