@@ -35,6 +35,13 @@ fn a_bot_gives_a_command_and_is_never_answered() {
     assert_eq!(setup.outcome(), "commenter_not_permitted");
     assert!(!setup.plan().skipped.unwrap().answer);
     assert_eq!(setup.asked.len(), 0, "nobody is asked about a bot");
+
+    setup.source = "outbound: 7\n".to_owned();
+    assert_eq!(setup.outcome(), "source_policy_invalid");
+    assert!(!setup.plan().skipped.unwrap().answer);
+    assert_eq!(setup.asked.len(), 0, "nor when the policy file has errors");
+    setup.given().commenter.person = true;
+    assert!(setup.plan().skipped.unwrap().answer, "a person who may write is told of them");
 }
 
 #[test]

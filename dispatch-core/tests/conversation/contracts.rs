@@ -1,6 +1,6 @@
 //! What is sent, byte for byte.
 
-use dispatch_core::event::{CommandArgument, Head, PullRequestAction};
+use dispatch_core::event::{CommandArgument, Head, PullRequest, PullRequestAction};
 use dispatch_core::name::RepositoryId;
 
 use super::setup::*;
@@ -35,6 +35,15 @@ inbound:
           api_pr: { pattern: number }
           action: { one_of: [closed] }
           merged: { one_of: ["true", "false"] }
+"#;
+
+/// Another target of the first rule, and another rule that starts the same as the first.
+const OTHER_TARGET: &str = "      - { repository: infra, event: another }\n";
+const SAME_TARGET: &str = r#"
+  - source: { pull_request: [opened] }
+    targets:
+      - repository: infra
+        event: preview-create-from-api
 "#;
 
 fn preview(action: PullRequestAction) -> Setup {
@@ -120,16 +129,19 @@ fn what_happens_to_a_pull_request_starts_what_its_rule_says_and_nothing_else() {
 
 #[test]
 fn a_newer_event_takes_the_place_of_one_that_waits() {
-    let mut setup = preview(PullRequestAction::Opened);
-    let mut newer = setup.state().clone();
-    newer.updated_at = time("12:00:01");
-    let pushed = |action| dispatch_core::event::PullRequest { action, now: newer.clone(), sweep: None };
-    setup.record.see(&pushed(PullRequestAction::Synchronize), time("12:00:02"));
-    assert_eq!(setup.outcome(), "pull_request_superseded");
-
-    let mut setup = preview(PullRequestAction::Opened);
-    setup.record.see(&pushed(PullRequestAction::Closed), time("12:00:02"));
-    assert_eq!(setup.outcome(), "pull_request_superseded", "nothing is created after the end");
+    let outcome = |named: &str, newer| {
+        let mut setup = preview(PullRequestAction::Opened);
+        for policy in [&mut setup.source, &mut setup.target] {
+            *policy = policy.replace("opened, synchronize, reopened", named);
+        }
+        let mut now = setup.state().clone();
+        now.updated_at = time("12:00:01");
+        setup.record.see(&PullRequest { action: newer, now, sweep: None }, time("12:00:02"));
+        setup.outcome()
+    };
+    assert_eq!(outcome("opened, synchronize", PullRequestAction::Synchronize), "pull_request_superseded");
+    assert_eq!(outcome("opened", PullRequestAction::Synchronize), "allowed", "the rule is not about the newer one");
+    assert_eq!(outcome("opened", PullRequestAction::Closed), "pull_request_superseded", "nothing begins after the end");
 }
 
 #[test]
@@ -169,6 +181,8 @@ fn a_check_that_is_wanted_again_does_the_same_for_its_one_target() {
     let mut again = Setup::again(&original, "acme/infra", "preview-create-from-api");
     (again.source, again.target) = (API.to_owned(), INFRA.to_owned());
     assert_eq!(again.body(), preview(PullRequestAction::Opened).body());
+    again.source = again.source.replacen("    targets:\n", &format!("    targets:\n{OTHER_TARGET}"), 1) + SAME_TARGET;
+    assert_eq!(again.plan().decisions.len(), 1, "whatever else its rules start by now");
     let root = again.plan().root().cloned();
     assert_eq!(root, Some(again.event.identity()), "it is an event of its own");
 

@@ -162,11 +162,17 @@ fn what_a_sweep_found_was_caused_by_the_app() {
         *policy = policy.replace("merged: { one_of: [\"true\", \"false\"] }", "who: { max_length: 100 }");
     }
     assert!(setup.body().contains(r#""who":"bob""#), "{}", setup.body());
+    setup.event.sender = Some(login("renovate[bot]"));
+    assert_eq!(setup.outcome(), "value_not_accepted", "of other Apps no login with brackets is harmless");
     let EventKind::PullRequest(pull_request) = &mut setup.event.kind else { panic!("another event") };
     pull_request.sweep = Some(Sweep { environment, expired: false, at: time("20:00:00") });
     setup.event.sender = None;
     setup.now.as_mut().unwrap().open = false;
     assert!(setup.body().contains(r#""who":"dispatch[bot]""#), "{}", setup.body());
+
+    setup.source = setup.source.replace("{{ sender.login }}", "{{ pr.head_branch }}");
+    setup.state().head_branch = "$(id)".parse().unwrap();
+    assert_eq!(setup.outcome(), "value_not_accepted", "and yet a stranger chose the branch");
 }
 
 #[test]
@@ -215,4 +221,31 @@ fn a_sweep_only_destroys_the_environment_that_it_found() {
         "sweep:11:7:acme/cms_infrastructure:pr-7:2026-01-02T20:00:00Z",
         "and it is an event of its own"
     );
+}
+
+#[test]
+fn an_environment_whose_time_is_over_stays_until_github_tells_of_everybody_whom_it_concerns() {
+    let most = u32::try_from(Sweep::MAX_ASKED).unwrap();
+    for (holders, told) in [(most, "GitHub does not show pull request 8"), (most + 1, "more than 50 pull requests")] {
+        let mut setup = Setup::pull_request(PullRequestAction::Closed);
+        let held = setup.holds("staging", "main");
+        held.holders = (0..holders).map(|n| PullRequestNumber(NUMBER.0 + u64::from(n))).collect();
+        let environment = held.key.clone();
+        let EventKind::PullRequest(pull_request) = &mut setup.event.kind else { panic!("another event") };
+        pull_request.sweep = Some(Sweep { environment, expired: true, at: time("20:00:00") });
+        let plan = setup.plan();
+        let denied = plan.decisions[0].denied().unwrap();
+        assert!(denied.message.starts_with(told), "{holders}: {}", denied.message);
+        let asked = if holders == most { Sweep::MAX_ASKED } else { 0 };
+        assert_eq!(setup.asked.len(), asked, "{holders}: all are asked, or none");
+    }
+}
+
+#[test]
+fn what_creates_asks_how_the_pull_request_is() {
+    let mut setup = Setup::command("/test-deploy");
+    setup.target = setup.target.replace("command: /test-deploy }", "command: /test-deploy, draft: false }");
+    assert_eq!(setup.outcome(), "allowed");
+    setup.state().draft = true;
+    assert_eq!(setup.outcome(), "inbound_not_authorized");
 }
