@@ -90,18 +90,41 @@ fn whoever_may_write_learns_that_the_policy_file_has_errors_when_he_gives_a_comm
 
 #[test]
 fn a_missing_permission_is_told_with_its_name() {
-    let house = previews(LISTENER);
-    let number = opened(&house);
-    without(&house, "pull_requests");
-    say(&house, number, "alice", "/deploy");
-    let facts = house.store.inner.facts();
-    let skipped = facts.iter().rev().find_map(|fact| match &fact.body {
-        FactBody::DeliveryPlanned { plan, .. } => plan.skipped.clone(),
-        _ => None,
-    });
-    let skipped = skipped.unwrap();
-    assert_eq!(skipped.reason, Reason::PullRequestNotOpen);
-    assert!(skipped.message.ends_with("(GitHub wants the permission pull_requests: read)"), "{}", skipped.message);
+    let of_a_team = "\
+outbound:
+  - source: { command: /deploy, permission: octo-org/ops }
+    targets: [{ repository: web, event: deploy, payload: { pr: '{{ pr.number }}' } }]
+";
+    // Everybody may read who may do what, so that it takes another cause to be refused that.
+    let refuse = |house: &House| {
+        let headers = [("X-Accepted-GitHub-Permissions".to_owned(), "metadata=read".to_owned())].into();
+        let path = "/repos/octo-org/api/collaborators/alice/permission";
+        house.order("GET", path, FaultKind::Status { status: 403, body: None, headers });
+    };
+    type Change<'a> = &'a dyn Fn(&House);
+    let cases: [(Change<'_>, Reason, &str); 3] = [
+        (&|house| without(house, "pull_requests"), Reason::PullRequestNotOpen, "pull_requests: read"),
+        (&refuse, Reason::CommenterNotPermitted, "metadata=read"),
+        // The App was never granted this one: it is wanted for teams in rules alone.
+        (&|_| (), Reason::CommenterNotPermitted, "members: read"),
+    ];
+    for (change, reason, permission) in cases {
+        let house = previews(LISTENER);
+        let number = opened(&house);
+        house.write(&api(), "dispatching.yml", of_a_team);
+        house.deliver();
+        change(&house);
+        say(&house, number, "alice", "/deploy");
+        let facts = house.store.inner.facts();
+        let skipped = facts.iter().rev().find_map(|fact| match &fact.body {
+            FactBody::DeliveryPlanned { plan, .. } => plan.skipped.clone(),
+            _ => None,
+        });
+        let skipped = skipped.unwrap();
+        assert_eq!(skipped.reason, reason, "{permission}");
+        let wanted = format!("(GitHub wants the permission {permission})");
+        assert!(skipped.message.ends_with(&wanted), "{permission}: {}", skipped.message);
+    }
 }
 
 #[test]
