@@ -421,6 +421,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_template_is_its_text_and_is_read_like_one() {
+        let text = "run {{ source.run_id }} of {{ source.shaa }}";
+        let template = Template::parse(text).unwrap();
+        assert_eq!(serde_json::to_value(&template).unwrap(), text);
+        assert_eq!(serde_json::from_value::<Template>(text.into()).unwrap(), template);
+        assert!(serde_json::from_value::<Template>("{{".into()).is_err());
+    }
+
+    #[test]
     fn a_value_has_its_json_type_where_the_template_asks_for_it() {
         let table = [
             ("{{ pr.merged | json }}", serde_json::json!(true)),

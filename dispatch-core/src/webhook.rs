@@ -146,6 +146,8 @@ mod tests {
             ("workflow_run", json!({ "action": "requested" }), Some("requested")),
             ("workflow_run", json!({ "action": "in_progress", "workflow_run": 7 }), Some("in_progress")),
             ("workflow_run", json!({ "workflow_run": {} }), None),
+            ("installation", json!({ "action": "created", "installation": 7 }), Some("created")),
+            ("installation_repositories", json!({ "action": "added", "repositories_removed": 7 }), Some("added")),
             ("star", json!({ "action": "created" }), Some("created")),
             ("invented", json!({}), None),
             ("invented", json!({ "action": null }), None),

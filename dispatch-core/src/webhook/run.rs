@@ -230,6 +230,11 @@ mod tests {
     }
 
     #[test]
+    fn an_event_s_name_may_have_100_characters() {
+        assert_eq!(run(&with(run_body(), "/workflow_run/event", json!("x".repeat(100)))).event.len(), 100);
+    }
+
+    #[test]
     fn escapes_in_the_body_are_read() {
         let body = run_body().to_string().replace("\"main\"", r#""m\u0061in\/\u00e4""#);
         let Webhook::Event(event) = parse("workflow_run", body.as_bytes()).unwrap() else { panic!("ignored") };
