@@ -38,7 +38,7 @@ inbound:
 "#;
 
 /// Another target of the first rule, and another rule that starts the same as the first.
-const OTHER_TARGETS: &str = "      - { repository: infra, event: another }\n";
+const OTHER_TARGET: &str = "      - { repository: infra, event: another }\n";
 const SAME_TARGET: &str = r#"
   - source: { pull_request: [opened] }
     targets:
@@ -181,8 +181,7 @@ fn a_check_that_is_wanted_again_does_the_same_for_its_one_target() {
     let mut again = Setup::again(&original, "acme/infra", "preview-create-from-api");
     (again.source, again.target) = (API.to_owned(), INFRA.to_owned());
     assert_eq!(again.body(), preview(PullRequestAction::Opened).body());
-    let targets = again.source.replacen("    targets:\n", &format!("    targets:\n{OTHER_TARGETS}"), 1);
-    again.source = format!("{targets}{SAME_TARGET}");
+    again.source = again.source.replacen("    targets:\n", &format!("    targets:\n{OTHER_TARGET}"), 1) + SAME_TARGET;
     assert_eq!(again.plan().decisions.len(), 1, "whatever else its rules start by now");
     let root = again.plan().root().cloned();
     assert_eq!(root, Some(again.event.identity()), "it is an event of its own");

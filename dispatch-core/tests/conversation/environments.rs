@@ -224,7 +224,7 @@ fn a_sweep_only_destroys_the_environment_that_it_found() {
 }
 
 #[test]
-fn an_environment_whose_time_is_over_goes_if_github_tells_of_everybody_whom_it_concerns() {
+fn an_environment_whose_time_is_over_stays_until_github_tells_of_everybody_whom_it_concerns() {
     let most = u32::try_from(Sweep::MAX_ASKED).unwrap();
     for (holders, told) in [(most, "GitHub does not show pull request 8"), (most + 1, "more than 50 pull requests")] {
         let mut setup = Setup::pull_request(PullRequestAction::Closed);
