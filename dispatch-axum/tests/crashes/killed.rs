@@ -14,8 +14,9 @@ const KILLS: usize = 55;
 const PACE: Duration = Duration::from_millis(250);
 /// How many dispatches in a hundred may end as unknown: two calls of one target in doubt, and a run of one of them.
 const MOST_UNKNOWN: usize = 3;
-/// After the last kill: the calls in doubt are settled, and what failed is delivered again.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// After the last kill: the calls in doubt are settled, what failed is delivered again, and what was being shown is looked for.
+/// The webhook of a run whose call ends as unknown waits longest: five minutes, and half a minute between two looks.
+const PATIENCE: Duration = Duration::from_secs(7 * 60);
 
 /// When to kill.
 #[derive(Debug, Clone, Copy)]
