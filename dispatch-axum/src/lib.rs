@@ -7,8 +7,9 @@
 //! 3. `admin` is the dashboard: it reads read models by key, and never sums anything up in a request.
 //! 4. [`parked`] is what was given up and waits for the operator; [`environments`] are those of pull requests; [`edges`] are who
 //!    started whom; [`wording`] tells facts in words for people.
-//! 5. [`telemetry`] names the metrics; `health` answers the machines that ask.
-//! 6. For one machine, with feature `sqlite`: `store` keeps the work durable, `worker` does it,
+//! 5. [`step`] takes one step of an item of work, whoever carries it.
+//! 6. [`telemetry`] names the metrics; `health` answers the machines that ask.
+//! 7. For one machine, with feature `sqlite`: `store` keeps the work durable, `worker` does it,
 //!    `maintenance` looks after both.
 
 mod admin;
@@ -22,6 +23,7 @@ pub mod maintenance;
 pub mod parked;
 mod router;
 mod service;
+pub mod step;
 #[cfg(feature = "sqlite")]
 pub mod store;
 pub mod telemetry;

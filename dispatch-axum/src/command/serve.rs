@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
+use dispatch_axum::step::Telling;
 use dispatch_axum::store::SqliteStore;
-use dispatch_axum::worker::{Telling, WorkerOptions, Workers};
+use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service as Surface, telemetry};
 use dispatch_core::Timestamp;
 use dispatch_core::guardrail::{Guardrails, Owners};

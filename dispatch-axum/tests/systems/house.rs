@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dispatch_axum::step::Telling;
 use dispatch_axum::store::SqliteStore;
-use dispatch_axum::worker::{Telling, WorkerOptions, Workers};
+use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service, router};
 use dispatch_core::Timestamp;
 use dispatch_core::event::Conclusion;

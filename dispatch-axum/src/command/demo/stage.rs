@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_axum::step::Telling;
 use dispatch_axum::store::SqliteStore;
-use dispatch_axum::worker::{Telling, WorkerOptions, Workers};
+use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service, telemetry};
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::pipeline::Pipeline;
