@@ -19,7 +19,9 @@ use dispatch_core::pipeline::{Pipeline, ReceiptOutcome, WebhookRequest};
 use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
-use dispatch_core::ports::store::{Claim, Commit, Queue, Record, RecordKey, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{
+    Claim, Commit, Queue, Record, RecordKey, Stored, Take, Taken, ViewQuery, WaitingQuery,
+};
 use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StoreError, StorePort};
 use dispatch_core::projection::{Counter, ViewRow};
 use dispatch_core::request::DispatchRequest;
@@ -296,6 +298,10 @@ impl StorePort for FullForAWhile {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.store.claim(claim).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.store.take(take).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

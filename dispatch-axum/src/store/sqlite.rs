@@ -19,7 +19,9 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use dispatch_core::Timestamp;
 use dispatch_core::name::DeliveryId;
-use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{
+    Claim, Commit, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
+};
 use dispatch_core::projection::ViewRow;
 use tokio::sync::oneshot;
 
@@ -170,6 +172,10 @@ impl StorePort for SqliteStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.write(|answer| Job::Claim(claim, answer)).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.write(|answer| Job::Take(take, answer)).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

@@ -21,7 +21,7 @@ use dispatch_core::policy::PolicyPath;
 use dispatch_core::ports::PullRequestPort;
 use dispatch_core::ports::github::{Budget, FileRead, FileVersion, RepositoryRef, RunListing};
 use dispatch_core::ports::policies::BoundedPolicyMemory;
-use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, Stored, Take, Taken, ViewQuery, WaitingQuery};
 use dispatch_core::ports::{GitHubError, GitHubPort, StoreError, StorePort};
 use dispatch_core::projection::ViewRow;
 use dispatch_core::request::DispatchRequest;
@@ -76,6 +76,11 @@ impl StorePort for Store {
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.check()?;
         self.rehearsal.store().claim(claim).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.check()?;
+        self.rehearsal.store().take(take).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

@@ -53,6 +53,13 @@ pub trait StorePort: Send + Sync {
     /// [`StoreError::Unavailable`].
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError>;
 
+    /// Takes one item of work by its key, where it is due, and leases it as a claim does: for carriers whose messages name
+    /// the work. Who takes turns with whom is theirs to say.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn take(&self, take: Take) -> Result<Taken, StoreError>;
+
     /// Reads work that waits in a queue, claimed or not, in the order of the keys' text, without claiming it. What begins
     /// or ends to wait meanwhile may be missing.
     ///
@@ -496,6 +503,28 @@ pub struct Claim {
     pub limit: usize,
     /// How many items of one lane may be leased at the same time, those of earlier claims included.
     pub per_lane: usize,
+}
+
+/// A request for one item of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// Which one.
+    pub key: RecordKey,
+    /// The time to compare `due` with.
+    pub now: Timestamp,
+    /// How long the work is kept from others.
+    pub lease: Duration,
+}
+
+/// What there is to do about an item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Taken {
+    /// This, and nobody else does it until the lease ends.
+    Work(Box<Stored>),
+    /// Nothing before this time: it is not due, or somebody is at it until then.
+    NotBefore(Timestamp),
+    /// Nothing: it is done with, or not there.
+    Nothing,
 }
 
 /// A request for work that waits.

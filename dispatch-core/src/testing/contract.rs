@@ -13,6 +13,8 @@
 //! - Whoever lost the lease cannot write any more.
 //! - Only due work of the queue is claimed, the earliest first; what comes back is due since its lease ended.
 //! - Lanes take turns, and none has more work at the same time than it may.
+//! - Work that is taken by its key is leased like work that is claimed, and is not taken before it is due. Of those who take
+//!   it at the same time, one gets it.
 //!
 //! Facts and read models
 //! - A fact is applied once, also when it comes twice at the same time.
@@ -64,6 +66,8 @@ pub async fn store_contract<S: StorePort>(make_store: impl AsyncFn() -> S) {
     claims::only_due_work_of_the_queue_is_claimed(&make_store().await).await;
     claims::lanes_take_turns(&make_store().await).await;
     claims::a_lane_has_no_more_work_at_once_than_it_may(&make_store().await).await;
+    claims::work_is_taken_by_its_key_when_it_is_due(&make_store().await).await;
+    claims::of_those_who_take_the_same_work_at_once_one_gets_it(&make_store().await).await;
     facts::a_fact_is_applied_once(&make_store().await).await;
     facts::a_fact_that_comes_twice_at_the_same_time_is_applied_once(&make_store().await).await;
     facts::facts_may_come_in_any_order(&make_store).await;

@@ -9,7 +9,7 @@ use crate::Timestamp;
 use crate::fact::Fact;
 use crate::name::DeliveryId;
 use crate::ports::store::{
-    Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Work,
+    Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery, Work,
 };
 use crate::projection::{BY_NAME, EDGES, Update, ViewRow, project};
 use crate::retry::later;
@@ -45,6 +45,14 @@ struct Entry {
     stored: Stored,
     work: Option<Work>,
     leased_until: Option<Timestamp>,
+}
+
+impl Entry {
+    fn lease(&mut self, until: Timestamp) -> Stored {
+        self.leased_until = Some(until);
+        self.stored.version += 1;
+        self.stored.clone()
+    }
 }
 
 impl MemoryStore {
@@ -119,13 +127,20 @@ impl StorePort for MemoryStore {
             let free = claim.per_lane.saturating_sub(leased);
             turns.extend(due.into_iter().take(free).enumerate());
         }
-        let claimed = turns.into_iter().take(claim.limit).filter_map(|(_, (_, _, key))| {
-            let entry = inner.records.get_mut(&key)?;
-            entry.leased_until = Some(later(claim.now, claim.lease));
-            entry.stored.version += 1;
-            Some(entry.stored.clone())
-        });
-        Ok(claimed.collect())
+        let until = later(claim.now, claim.lease);
+        let claimed = turns.into_iter().take(claim.limit);
+        Ok(claimed.filter_map(|(_, (_, _, key))| Some(inner.records.get_mut(&key)?.lease(until))).collect())
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        let mut inner = self.lock();
+        let Some(entry) = inner.records.get_mut(&take.key) else { return Ok(Taken::Nothing) };
+        let Some(work) = &entry.work else { return Ok(Taken::Nothing) };
+        let since = entry.leased_until.unwrap_or(work.due);
+        if since > take.now {
+            return Ok(Taken::NotBefore(since));
+        }
+        Ok(Taken::Work(Box::new(entry.lease(later(take.now, take.lease)))))
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

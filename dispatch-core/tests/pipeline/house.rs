@@ -17,7 +17,7 @@ use dispatch_core::pipeline::{
 };
 use dispatch_core::ports::BoundedPolicyMemory;
 use dispatch_core::ports::store::{
-    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
+    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery, Write,
 };
 use dispatch_core::projection::ViewRow;
 use dispatch_core::retry::RetryPolicy;
@@ -355,6 +355,10 @@ impl StorePort for FragileStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.inner.claim(claim).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.inner.take(take).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use dispatch_core::Timestamp;
 use dispatch_core::name::DeliveryId;
 use dispatch_core::ports::store::{
-    Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
+    Claim, Commit, Record, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery, Write,
 };
 use dispatch_core::projection::{Update, ViewRow, project};
 
@@ -102,6 +102,11 @@ impl StorePort for SimStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.operate(self.sim.store.claim(claim), || format!("claims from {:?}", claim.queue)).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        let key = take.key.clone();
+        self.operate(self.sim.store.take(take), || format!("takes {key}")).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

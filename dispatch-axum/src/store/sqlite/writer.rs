@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use dispatch_core::Timestamp;
-use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Work};
+use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Take, Taken, Work};
 use dispatch_core::projection::{BY_NAME, EDGES, Update, ViewRow, project};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
@@ -23,6 +24,8 @@ pub(super) enum Job {
     Commit(PreparedCommit, Sender<Result<(), StoreError>>),
     /// A claim.
     Claim(Claim, Sender<Result<Vec<Stored>, StoreError>>),
+    /// A claim of one item.
+    Take(Take, Sender<Result<Taken, StoreError>>),
     /// Anything else; it answers how much it changed.
     Change(Change, Sender<Result<usize, StoreError>>),
 }
@@ -84,7 +87,7 @@ pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
         metrics::histogram!("dispatch_store_group_size").record(group.len() as f64);
         // A claim that a power cut undoes only means that the work is claimed again, so that alone it need not reach the
         // disk. The next step that must, takes it along.
-        let must_last = group.iter().any(|job| !matches!(job, Job::Claim(..)));
+        let must_last = group.iter().any(|job| !matches!(job, Job::Claim(..) | Job::Take(..)));
         if durable != must_last {
             let level = if must_last { "full" } else { "normal" };
             match connection.pragma_update(None, "synchronous", level) {
@@ -104,6 +107,7 @@ pub(super) fn run(mut connection: Connection, jobs: &Receiver<Job>) {
 enum Answer {
     Commit(Result<(), StoreError>, Sender<Result<(), StoreError>>),
     Claim(Result<Vec<Stored>, StoreError>, Sender<Result<Vec<Stored>, StoreError>>),
+    Take(Result<Taken, StoreError>, Sender<Result<Taken, StoreError>>),
     Change(Result<usize, StoreError>, Sender<Result<usize, StoreError>>),
 }
 
@@ -114,6 +118,7 @@ impl Answer {
         match self {
             Self::Commit(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
             Self::Claim(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
+            Self::Take(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
             Self::Change(result, sender) => _ = sender.send(failed.map_or(result, |error| Err(error.clone()))),
         }
     }
@@ -124,6 +129,7 @@ fn refuse(group: Vec<Job>, error: &StoreError) {
         match job {
             Job::Commit(_, sender) => _ = sender.send(Err(error.clone())),
             Job::Claim(_, sender) => _ = sender.send(Err(error.clone())),
+            Job::Take(_, sender) => _ = sender.send(Err(error.clone())),
             Job::Change(_, sender) => _ = sender.send(Err(error.clone())),
         }
     }
@@ -142,6 +148,7 @@ fn write_group(connection: &mut Connection, group: Vec<Job>) {
                 Answer::Commit(in_savepoint(&transaction, |c| write_step(c, &commit, &mut counts)), sender)
             }
             Job::Claim(claim, sender) => Answer::Claim(in_savepoint(&transaction, |c| take_work(c, &claim)), sender),
+            Job::Take(take, sender) => Answer::Take(in_savepoint(&transaction, |c| take_item(c, &take)), sender),
             Job::Change(change, sender) => {
                 Answer::Change(in_savepoint(&transaction, |c| change(c).map_err(unavailable)), sender)
             }
@@ -327,17 +334,9 @@ pub(super) fn retire(connection: &Connection, before: Timestamp, limit: usize) -
 
 fn take_work(connection: &Connection, claim: &Claim) -> Result<Vec<Stored>, StoreError> {
     let ids = due_work(connection, claim).map_err(unavailable)?;
-    let until = micros(claim.now).saturating_add(i64::try_from(claim.lease.as_micros()).unwrap_or(i64::MAX));
     let mut claimed = Vec::with_capacity(ids.len());
     for id in ids {
-        let sql = "UPDATE records SET version = version + 1, due = ?2, leased = 1 WHERE id = ?1
-                   RETURNING key, version, body";
-        let (key, version, body): (String, u64, String) = connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement.query_row(params![id, until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            })
-            .map_err(unavailable)?;
+        let (key, version, body) = lease(connection, id, claim.now, claim.lease).map_err(unavailable)?;
         match record(&key, &body) {
             Ok(record) => claimed.push(Stored { record, version }),
             // It stays leased, so that it does not hold up the others; it is told again when the lease ends.
@@ -345,6 +344,35 @@ fn take_work(connection: &Connection, claim: &Claim) -> Result<Vec<Stored>, Stor
         }
     }
     Ok(claimed)
+}
+
+fn take_item(connection: &Connection, take: &Take) -> Result<Taken, StoreError> {
+    let key = take.key.to_string();
+    let found = connection
+        .prepare_cached("SELECT id, due FROM records WHERE key = ?1 AND due IS NOT NULL")
+        .and_then(|mut statement| statement.query_row([&key], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(unavailable)?;
+    let Some((id, due)) = found else { return Ok(Taken::Nothing) };
+    if due > micros(take.now) {
+        let until = Timestamp::from_microsecond(due).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        return Ok(Taken::NotBefore(until));
+    }
+    let (key, version, body) = lease(connection, id, take.now, take.lease).map_err(unavailable)?;
+    Ok(Taken::Work(Box::new(Stored { record: record(&key, &body)?, version })))
+}
+
+/// Keeps an item from others for a while. Answers its key, version and body.
+fn lease(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    length: Duration,
+) -> rusqlite::Result<(String, u64, String)> {
+    let until = micros(now).saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
+    let sql =
+        "UPDATE records SET version = version + 1, due = ?2, leased = 1 WHERE id = ?1 RETURNING key, version, body";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    connection.prepare_cached(sql)?.query_row(params![id, until], read)
 }
 
 /// The work to take: lanes take turns, and none gets more places than it has left.

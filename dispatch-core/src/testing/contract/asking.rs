@@ -4,7 +4,7 @@ use super::LEASE;
 use crate::Timestamp;
 use crate::fact::Fact;
 use crate::ports::store::{
-    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery, Write,
+    Claim, Commit, Queue, Record, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery, Write,
 };
 use crate::projection::{Counter, ViewRow};
 
@@ -20,6 +20,10 @@ pub(super) async fn version(store: &impl StorePort, key: &RecordKey) -> Option<u
 
 pub(super) async fn claim(store: &impl StorePort, queue: Queue, now: Timestamp, limit: usize) -> Vec<Stored> {
     store.claim(Claim { queue, now, lease: LEASE, limit, per_lane: 100 }).await.expect("claims")
+}
+
+pub(super) async fn take(store: &impl StorePort, key: &RecordKey, now: Timestamp) -> Taken {
+    store.take(Take { key: key.clone(), now, lease: LEASE }).await.expect("takes")
 }
 
 pub(super) async fn count(store: &impl StorePort, counter: Counter) -> u64 {

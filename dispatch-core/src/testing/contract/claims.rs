@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::asking::{claim, numbers, put, version};
+use super::asking::{claim, numbers, put, take, version};
 use super::samples::{delivery, dispatch};
 use super::{LEASE, NOW};
 use crate::dispatch::DispatchState;
-use crate::ports::store::{Claim, Queue, Record, StoreError, StorePort, Stored};
+use crate::ports::store::{Claim, Queue, Record, StoreError, StorePort, Stored, Taken};
 use crate::retry::later;
 
 pub(super) async fn a_claim_leases_until_its_end(store: &impl StorePort) {
@@ -120,4 +120,40 @@ pub(super) async fn claimers_at_the_same_time_never_get_the_same_work(store: &im
     assert_eq!(again.len(), 40, "all of it comes back");
     let late = put(store, &held.record, Some(held.version)).await;
     assert_eq!(late, Err(StoreError::Conflict(held.record.key())), "the one who held it before cannot write");
+}
+
+pub(super) async fn work_is_taken_by_its_key_when_it_is_due(store: &impl StorePort) {
+    let (due, end) = (later(NOW, LEASE), later(NOW, LEASE * 2));
+    let mut waiting = delivery("acme/api", 1, due);
+    let record = Record::Delivery(Box::new(waiting.clone()));
+    let key = record.key();
+    assert_eq!(take(store, &key, NOW).await, Taken::Nothing, "it is not there");
+    put(store, &record, None).await.expect("written");
+    assert_eq!(take(store, &key, NOW).await, Taken::NotBefore(due));
+    let taken = Taken::Work(Box::new(Stored { record: record.clone(), version: 2 }));
+    assert_eq!(take(store, &key, due).await, taken, "due, and its version counted up");
+    assert_eq!(take(store, &key, due).await, Taken::NotBefore(end), "leased to somebody else");
+    assert_eq!(claim(store, Queue::Plan, due, 10).await, [], "from claims, too");
+    let again = Taken::Work(Box::new(Stored { record: record.clone(), version: 3 }));
+    assert_eq!(take(store, &key, end).await, again, "it comes back when its lease ends");
+    let late = put(store, &record, Some(2)).await;
+    assert_eq!(late, Err(StoreError::Conflict(key.clone())), "who lost the lease cannot write any more");
+    waiting.due = None;
+    put(store, &Record::Delivery(Box::new(waiting)), Some(3)).await.expect("done");
+    assert_eq!(take(store, &key, later(end, LEASE)).await, Taken::Nothing, "it is done with");
+    put(store, &Record::Dispatch(Box::new(dispatch("acme/web", 1, NOW))), None).await.expect("written");
+    let claimed = claim(store, Queue::Dispatch, NOW, 10).await;
+    let held = take(store, &claimed.first().expect("claimed").record.key(), NOW).await;
+    assert_eq!(held, Taken::NotBefore(due), "what was claimed is not taken");
+}
+
+pub(super) async fn of_those_who_take_the_same_work_at_once_one_gets_it(store: &impl StorePort) {
+    let record = Record::Delivery(Box::new(delivery("acme/api", 1, NOW)));
+    put(store, &record, None).await.expect("written");
+    let key = record.key();
+    let taken = join_all((0..12).map(|_| take(store, &key, NOW))).await;
+    let got = taken.iter().filter(|taken| matches!(taken, Taken::Work(_))).count();
+    assert_eq!(got, 1, "{taken:?}");
+    let others = taken.iter().filter(|taken| **taken == Taken::NotBefore(later(NOW, LEASE))).count();
+    assert_eq!(others, 11, "{taken:?}");
 }
