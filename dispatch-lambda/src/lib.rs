@@ -1,8 +1,10 @@
 //! The HTTP surface of dispatch on AWS Lambda: the Router of [`dispatch_axum`], behind a function URL or an HTTP API.
 //!
 //! This is the first of the functions: it verifies webhooks, makes them durable in the store of the pipeline that it is
-//! given, and answers. What carries the other stages there (queues, a DynamoDB store) is not in this crate yet; a
-//! deployment brings its own `StorePort` and plans the work elsewhere.
+//! given, and answers. [`DynamoStore`] is a store for it. The queues that carry the other stages there are not in this crate
+//! yet; a deployment plans the work elsewhere.
+
+mod store;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +15,8 @@ use axum::response::Response;
 use dispatch_axum::Service;
 use lambda_http::request::RequestContext;
 use lambda_http::{Error, Request, RequestExt, service_fn};
+
+pub use self::store::DynamoStore;
 
 /// Serves the surface until the environment ends. Call it once, from the `main` of a function.
 ///

@@ -1,0 +1,101 @@
+//! AWS, emulated by moto on this machine: installed once into the target folder, started once for each process of tests, and
+//! ended with it.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+
+/// What is installed, and where: another version is another folder.
+const MOTO: &str = "moto[server]==5.2.5";
+const FOLDER: &str = "aws-emulator/moto-5.2.5";
+
+/// A region of the emulation. Any would do.
+pub(crate) const REGION: Region = Region::from_static("eu-west-1");
+
+/// A running emulation. It ends when its standard input does: with this process, however that ends.
+struct Emulator {
+    endpoint: String,
+    _process: Child,
+}
+
+/// Where the emulation is reached.
+pub(crate) fn endpoint() -> &'static str {
+    static EMULATOR: OnceLock<Emulator> = OnceLock::new();
+    &EMULATOR.get_or_init(start).endpoint
+}
+
+/// What the emulation takes as credentials: anything.
+pub(crate) fn credentials() -> Credentials {
+    Credentials::new("emulated", "emulated", None, None, "tests")
+}
+
+/// A client of DynamoDB.
+pub(crate) fn dynamo() -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(REGION)
+        .credentials_provider(credentials())
+        .endpoint_url(endpoint());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// A client of the streams of DynamoDB.
+pub(crate) fn streams() -> aws_sdk_dynamodbstreams::Client {
+    let config = aws_sdk_dynamodbstreams::Config::builder()
+        .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::latest())
+        .region(REGION)
+        .credentials_provider(credentials())
+        .endpoint_url(endpoint());
+    aws_sdk_dynamodbstreams::Client::from_conf(config.build())
+}
+
+fn start() -> Emulator {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/server.py");
+    let mut process = Command::new(installed().join("bin/python"))
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the emulation of AWS starts");
+    let mut port = String::new();
+    let output = process.stdout.take().expect("its output");
+    BufReader::new(output).read_line(&mut port).expect("its port");
+    assert!(!port.is_empty(), "the emulation of AWS ended at once");
+    Emulator { endpoint: format!("http://127.0.0.1:{}", port.trim_end()), _process: process }
+}
+
+/// The virtual environment, which is made if it is not there. Of several processes of tests one makes it, and the others wait.
+fn installed() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join(FOLDER);
+    std::fs::create_dir_all(&folder).expect("a folder for the emulation of AWS");
+    let lock = File::create(folder.with_extension("lock")).expect("a lock file");
+    lock.lock().expect("the lock");
+    let complete = folder.join("complete");
+    if !complete.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MOTO];
+        run(Command::new(folder.join("bin/python")).args(pip));
+        File::create(complete).expect("a mark that all is installed");
+    }
+    folder
+}
+
+fn run(command: &mut Command) {
+    match command.stdin(Stdio::null()).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            panic!("these tests need Python 3 (`python3`, with `venv`) to emulate AWS, and it is missing")
+        }
+        Err(error) => panic!("{command:?} cannot run: {error}"),
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            panic!(
+                "{command:?} failed, and it needs `venv` and a package index: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        }
+    }
+}

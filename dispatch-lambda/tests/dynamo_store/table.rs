@@ -1,0 +1,160 @@
+//! A table as a deployment makes it, and the way of its stream to the read models.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use aws_sdk_dynamodbstreams::types::{OperationType, ShardIteratorType};
+use dispatch_core::Timestamp;
+use dispatch_core::fact::Fact;
+use dispatch_core::name::DeliveryId;
+use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::projection::ViewRow;
+use dispatch_lambda::DynamoStore;
+use tokio::sync::Mutex;
+
+use crate::aws;
+
+pub(crate) const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A new table.
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) client: aws_sdk_dynamodb::Client,
+    stream: String,
+}
+
+impl Table {
+    pub(crate) async fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dispatch-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let key =
+            |name: &str, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
+        let keys = |hash, range| Some(vec![key(hash, KeyType::Hash), key(range, KeyType::Range)]);
+        let attributes = ["pk", "sk", "wq", "wd", "key"].map(|name| {
+            let definition = AttributeDefinition::builder().attribute_name(name);
+            definition.attribute_type(ScalarAttributeType::S).build().unwrap()
+        });
+        let index = |name: &str, range, projection| {
+            let index = GlobalSecondaryIndex::builder().index_name(name).set_key_schema(keys("wq", range));
+            index.projection(projection).build().unwrap()
+        };
+        let to_claim = Projection::builder().projection_type(ProjectionType::Include);
+        let to_claim = to_claim.set_non_key_attributes(Some(vec!["v".into(), "lane".into()])).build();
+        let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
+        let client = aws::dynamo();
+        let table = client
+            .create_table()
+            .table_name(&name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(keys("pk", "sk"))
+            .set_attribute_definitions(Some(attributes.into()))
+            .global_secondary_indexes(index("work", "wd", to_claim))
+            .global_secondary_indexes(index("work_by_key", "key", keys_only))
+            .stream_specification(stream.build().unwrap());
+        let made = table.send().await.unwrap();
+        let stream = made.table_description.and_then(|table| table.latest_stream_arn).unwrap();
+        Self { name, client, stream }
+    }
+
+    pub(crate) fn store(&self) -> DynamoStore {
+        DynamoStore::new(self.client.clone(), &self.name, RETENTION)
+    }
+}
+
+/// The store with what reads its table's stream: a step is answered when the read models have its facts.
+pub(crate) struct Followed {
+    pub(crate) store: DynamoStore,
+    streams: aws_sdk_dynamodbstreams::Client,
+    stream: String,
+    /// The last entry of the stream that was applied.
+    reached: Mutex<Option<String>>,
+}
+
+impl Followed {
+    pub(crate) async fn new() -> Self {
+        let table = Table::new().await;
+        Self { store: table.store(), streams: aws::streams(), stream: table.stream, reached: Mutex::new(None) }
+    }
+
+    /// Applies what the stream brings since the last time.
+    pub(crate) async fn follow(&self) -> Result<(), StoreError> {
+        let mut reached = self.reached.lock().await;
+        loop {
+            let (facts, last) = self.entries(reached.clone()).await;
+            if last.is_none() {
+                return Ok(());
+            }
+            self.store.apply(&facts).await?;
+            *reached = last;
+        }
+    }
+
+    /// What comes in the stream after an entry: the facts, and the last entry.
+    async fn entries(&self, after: Option<String>) -> (Vec<Fact>, Option<String>) {
+        let described = self.streams.describe_stream().stream_arn(&self.stream).send().await.unwrap();
+        let shard = described.stream_description.unwrap().shards.unwrap().remove(0).shard_id.unwrap();
+        let from = match after {
+            None => ShardIteratorType::TrimHorizon,
+            Some(_) => ShardIteratorType::AfterSequenceNumber,
+        };
+        let iterator = self.streams.get_shard_iterator().stream_arn(&self.stream).shard_id(shard);
+        let iterator = iterator.shard_iterator_type(from).set_sequence_number(after).send().await.unwrap();
+        let records = self.streams.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
+        let (mut facts, mut last) = (Vec::new(), None);
+        for record in records.records.unwrap_or_default() {
+            let change = record.dynamodb.unwrap();
+            last = change.sequence_number;
+            // A fact that retention deletes is an entry, too.
+            if record.event_name != Some(OperationType::Insert) {
+                continue;
+            }
+            let image = change.new_image.unwrap();
+            let text = |name: &str| image.get(name).and_then(|value| value.as_s().ok());
+            let fact = text("body").and_then(|body| DynamoStore::fact(text("pk")?, body));
+            facts.extend(fact.map(Result::unwrap));
+        }
+        (facts, last)
+    }
+}
+
+#[async_trait]
+impl StorePort for Followed {
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.store.commit(commit).await?;
+        self.follow().await
+    }
+
+    async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.store.load(keys).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
+        self.store.claim(claim).await
+    }
+
+    async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
+        self.store.waiting(query).await
+    }
+
+    async fn deliveries(&self, id: &DeliveryId) -> Result<Vec<Stored>, StoreError> {
+        self.store.deliveries(id).await
+    }
+
+    async fn retire(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.store.retire(before, limit).await
+    }
+
+    async fn rows(&self, query: ViewQuery) -> Result<Vec<ViewRow>, StoreError> {
+        self.store.rows(query).await
+    }
+
+    async fn counters(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
+        self.store.counters(names).await
+    }
+}
