@@ -33,7 +33,9 @@ use aws_sdk_dynamodb::operation::RequestId;
 use dispatch_core::Timestamp;
 use dispatch_core::fact::Fact;
 use dispatch_core::name::DeliveryId;
-use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{
+    Claim, Commit, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
+};
 use dispatch_core::projection::ViewRow;
 
 /// A store in one DynamoDB table, for processes without number. It makes no table: its keys, indexes, stream and `ttl` are the
@@ -96,6 +98,10 @@ impl StorePort for DynamoStore {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.take_work(&claim).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.take_item(&take).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {

@@ -1,11 +1,12 @@
 //! Work is read from an index, and leased on the table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use dispatch_core::Timestamp;
-use dispatch_core::ports::store::{Claim, StoreError, Stored};
+use dispatch_core::ports::store::{Claim, StoreError, Stored, Take, Taken};
 use futures_util::future::join_all;
 
 use super::item::{self, Item, ItemKey, n, s};
@@ -45,6 +46,7 @@ impl DynamoStore {
     /// Leases due work; the lanes take turns.
     pub(super) async fn take_work(&self, claim: &Claim) -> Result<Vec<Stored>, StoreError> {
         let (mut claimed, mut tried) = (Vec::new(), BTreeMap::new());
+        let until = later(claim.now, claim.lease);
         for _ in 0..ROUNDS {
             if claimed.len() >= claim.limit {
                 break;
@@ -58,7 +60,7 @@ impl DynamoStore {
                     break;
                 }
                 tried.extend(next.iter().map(|entry| (entry.key.clone(), entry.lane.clone())));
-                for leased in join_all(next.iter().map(|entry| self.lease(entry, claim))).await {
+                for leased in join_all(next.iter().map(|entry| self.lease(entry, until))).await {
                     match leased {
                         Ok(Some(stored)) => claimed.push(stored),
                         Ok(None) => lost = true,
@@ -75,9 +77,27 @@ impl DynamoStore {
         Ok(claimed)
     }
 
+    /// Leases one item, if it is due.
+    pub(super) async fn take_item(&self, take: &Take) -> Result<Taken, StoreError> {
+        let key = ItemKey::record(&take.key);
+        for _ in 0..ROUNDS {
+            let request = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes()));
+            let answer = request.consistent_read(true).send().await.map_err(|error| unavailable(&error))?;
+            let Some(item) = answer.item.filter(|item| item.contains_key("wd")) else { return Ok(Taken::Nothing) };
+            let entry = Entry::of(&item)?;
+            let since = item::time_of(&item)?;
+            if since > take.now {
+                return Ok(Taken::NotBefore(since));
+            }
+            if let Some(stored) = self.lease(&entry, later(take.now, take.lease)).await? {
+                return Ok(Taken::Work(Box::new(stored)));
+            }
+        }
+        Err(StoreError::Unavailable(format!("others were faster with `{}`, again and again", take.key)))
+    }
+
     /// Leases an item, if it is still as the index said.
-    async fn lease(&self, entry: &Entry, claim: &Claim) -> Result<Option<Stored>, StoreError> {
-        let until = claim.now.saturating_add(claim.lease).unwrap_or(Timestamp::MAX);
+    async fn lease(&self, entry: &Entry, until: Timestamp) -> Result<Option<Stored>, StoreError> {
         let request = self
             .client
             .update_item()
@@ -119,7 +139,7 @@ impl DynamoStore {
         let mut leased: BTreeMap<String, usize> = BTreeMap::new();
         let mut under_way: BTreeSet<ItemKey> = tried.keys().cloned().collect();
         tried.values().for_each(|lane| *leased.entry(lane.clone()).or_default() += 1);
-        let just_after = claim.now.saturating_add(std::time::Duration::from_micros(1)).unwrap_or(Timestamp::MAX);
+        let just_after = later(claim.now, Duration::from_micros(1));
         let range = (item::leased_until(just_after), item::leased_until(Timestamp::MAX));
         self.entries(claim, range, usize::MAX, |entry| {
             if under_way.insert(entry.key) {
@@ -188,4 +208,8 @@ impl DynamoStore {
         }
         Ok(())
     }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -276,7 +276,18 @@ pub(super) fn leased_until(time: Timestamp) -> String {
 /// Times as text that sorts as they do, the years before 0 and up to 9999 among them: microseconds, counted from a time
 /// before all of them.
 fn sortable(time: Timestamp) -> String {
-    format!("{:019}", time.as_microsecond().saturating_add(1_000_000_000_000_000_000))
+    format!("{:019}", time.as_microsecond().saturating_add(EARLIER_THAN_ALL_TIMES))
+}
+
+/// In microseconds before 1970.
+const EARLIER_THAN_ALL_TIMES: i64 = 1_000_000_000_000_000_000;
+
+/// The time of an item's place in the index `work`.
+pub(super) fn time_of(item: &Item) -> Result<Timestamp, StoreError> {
+    let micros = text(item, "wd")?.rsplit('/').next().and_then(|digits| digits.parse::<i64>().ok());
+    let micros = micros.and_then(|micros| micros.checked_sub(EARLIER_THAN_ALL_TIMES));
+    let time = micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    time.ok_or_else(|| unreadable(item, &"its `wd` is no time"))
 }
 
 /// Items by their keys.

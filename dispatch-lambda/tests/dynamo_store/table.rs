@@ -12,7 +12,9 @@ use aws_sdk_dynamodbstreams::types::{OperationType, ShardIteratorType};
 use dispatch_core::Timestamp;
 use dispatch_core::fact::Fact;
 use dispatch_core::name::DeliveryId;
-use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, StorePort, Stored, ViewQuery, WaitingQuery};
+use dispatch_core::ports::store::{
+    Claim, Commit, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
+};
 use dispatch_core::projection::ViewRow;
 use dispatch_lambda::DynamoStore;
 use tokio::sync::Mutex;
@@ -136,6 +138,10 @@ impl StorePort for Followed {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Stored>, StoreError> {
         self.store.claim(claim).await
+    }
+
+    async fn take(&self, take: Take) -> Result<Taken, StoreError> {
+        self.store.take(take).await
     }
 
     async fn waiting(&self, query: WaitingQuery) -> Result<Vec<Stored>, StoreError> {
