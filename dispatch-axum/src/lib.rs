@@ -7,9 +7,10 @@
 //! 3. `admin` is the dashboard: it reads read models by key, and never sums anything up in a request.
 //! 4. [`parked`] is what was given up and waits for the operator; [`environments`] are those of pull requests; [`edges`] are who
 //!    started whom; [`wording`] tells facts in words for people.
-//! 5. [`step`] takes one step of an item of work, whoever carries it.
-//! 6. [`telemetry`] names the metrics; `health` answers the machines that ask.
-//! 7. For one machine, with feature `sqlite`: `store` keeps the work durable, `worker` does it,
+//! 5. [`settings`] reads what every carrier is told by variables.
+//! 6. [`step`] takes one step of an item of work, whoever carries it.
+//! 7. [`telemetry`] names the metrics; `health` answers the machines that ask.
+//! 8. For one machine, with feature `sqlite`: `store` keeps the work durable, `worker` does it,
 //!    `maintenance` looks after both.
 
 mod admin;
@@ -23,6 +24,7 @@ pub mod maintenance;
 pub mod parked;
 mod router;
 mod service;
+pub mod settings;
 pub mod step;
 #[cfg(feature = "sqlite")]
 pub mod store;

@@ -135,7 +135,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         let store = SqliteStore::open(database).map_err(|error| wrong("DATABASE_PATH", error))?;
         let pipeline = Pipeline { github: Arc::new(github), ..offline(Arc::new(store))? };
         let options = SweepOptions {
-            limit: settings.sweep_limit,
+            limit: settings.pipeline.sweep_limit,
             dry_run: args.dry_run,
             // Whoever asks for it may have mended what was in the way.
             again_after: Duration::ZERO,

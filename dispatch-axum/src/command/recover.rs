@@ -58,7 +58,7 @@ async fn recover(settings: &ServiceSettings, options: RecoverOptions, now: Times
     let github = super::serve::github(&settings.app)?;
     let database = super::database::existing(&settings.database)?;
     let store = SqliteStore::open(database).map_err(|error| wrong("DATABASE_PATH", error))?;
-    let pipeline = Pipeline { retry: settings.retry, ..offline(Arc::new(store))? };
+    let pipeline = Pipeline { retry: settings.pipeline.retry, ..offline(Arc::new(store))? };
     let outcome = pipeline.recover(&github, options, now).await.map_err(Failure::work)?;
     let mut out = io::stdout().lock();
     tell(&mut out, &outcome, options.dry_run)?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dispatch_axum::maintenance::{Maintenance, MaintenanceOptions};
+use dispatch_axum::settings::PipelineSettings;
 use dispatch_axum::step::Telling;
 use dispatch_axum::store::SqliteStore;
 use dispatch_axum::worker::{WorkerOptions, Workers};
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let settings = ServiceSettings::read(&args.service.settings()?)?;
     let guardrails = Guardrails::from_settings(args.limits.settings()?.as_map())?;
     refuse_the_emulators_key(&settings.app)?;
-    write_log(settings.log_level);
+    write_log(settings.pipeline.log_level);
     super::runtime()?.block_on(serve(settings, guardrails))
 }
 
@@ -72,21 +73,17 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let _alone = lock(&settings.database)?;
     let store =
         SqliteStore::open_alone(&settings.database, Timestamp::now()).map_err(|error| wrong("DATABASE_PATH", error))?;
-    let guardrails = guardrails.with_issues(settings.create_issues);
-    let guardrails = match settings.app_login {
-        Some(login) => guardrails.with_app_login(login),
-        None => guardrails,
-    };
-    let guardrails = know_the_app(guardrails, &github).await?;
+    let PipelineSettings { retry, settle, max_event_age, retention, sweep_limit, .. } = settings.pipeline;
+    let guardrails = know_the_app(settings.pipeline.limit(guardrails), &github).await?;
     let (github, store) = (Arc::new(github), Arc::new(store));
     let pipeline = Pipeline {
         github: Arc::clone(&github) as Arc<dyn GitHubPort>,
         store: Arc::clone(&store) as Arc<dyn StorePort>,
         policies: Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES)),
         guardrails,
-        retry: settings.retry,
-        settle: settings.settle,
-        max_event_age: settings.max_event_age,
+        retry,
+        settle,
+        max_event_age,
     };
     let surface = Surface::new(pipeline.clone(), settings.webhook_secrets)
         .admin_token(admin_token(settings.admin_token)?)
@@ -98,9 +95,9 @@ async fn serve(settings: ServiceSettings, guardrails: Guardrails) -> Result<Exit
     let workers = Workers::telling(pipeline.clone(), telling, WorkerOptions::default());
     let server = Server::start(listener, workers, surface, ConnectionLimits::new(settings.trusted_proxies))?;
     let options = MaintenanceOptions {
-        retention: settings.retention,
+        retention,
         sweep_every: settings.sweep_every,
-        sweep_limit: settings.sweep_limit,
+        sweep_limit,
         ..MaintenanceOptions::default()
     };
     let maintenance = Maintenance::start(pipeline, store, Some(github), options);

@@ -10,14 +10,14 @@ mod service;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
 use clap::{Arg, ArgMatches};
 use dispatch_core::guardrail::{Guardrails, Setting, SettingError};
 use secrecy::SecretString;
 
 pub(crate) use app::{App, AppSettings};
-pub(crate) use service::{Service, ServiceSettings, is_loopback, seconds};
+pub(crate) use dispatch_axum::settings::{Settings, is_loopback, missing, seconds, wrong};
+pub(crate) use service::{Service, ServiceSettings};
 
 /// A group of settings.
 pub(crate) trait Group {
@@ -87,81 +87,21 @@ impl<G: Group> Flags<G> {
     /// # Errors
     /// A variable is not UTF-8.
     pub(crate) fn settings(&self) -> Result<Settings, SettingError> {
-        let mut values = BTreeMap::new();
+        let mut values = Vec::new();
         for setting in G::SETTINGS {
             let value = match self.given.get(setting.name) {
                 Some(flag) => Some(flag.clone()),
                 None => variable(setting.name)?,
             };
-            if let Some(value) = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()) {
-                values.insert(setting.name.to_owned(), value);
-            }
+            values.extend(value.map(|value| (setting.name.to_owned(), value)));
         }
-        Ok(Settings { values })
-    }
-}
-
-/// The settings that are set, by the name of their variable.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    values: BTreeMap<String, String>,
-}
-
-impl Settings {
-    #[cfg(test)]
-    fn of(values: &[(&str, &str)]) -> Self {
-        Self { values: values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
-    }
-
-    /// The settings as a map.
-    pub(crate) fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.values
-    }
-
-    /// The value of a setting, where it is set.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
-    }
-
-    /// Reads a setting. `expected` is a noun phrase.
-    ///
-    /// # Errors
-    /// The value is not what is expected.
-    pub(crate) fn parse<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, SettingError> {
-        self.text(name)
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| wrong(name, format_args!("expected {expected}, got `{}`", text.escape_debug())))
-            })
-            .transpose()
-    }
-
-    /// Reads the parts of a comma-separated setting. `expected` is a noun phrase.
-    ///
-    /// # Errors
-    /// One of the parts is not what is expected, or is empty.
-    pub(crate) fn list<T: FromStr>(&self, name: &str, expected: &str) -> Result<Vec<T>, SettingError> {
-        let part = |text: &str| {
-            let error = || wrong(name, format_args!("expected {expected}, got `{}`", text.escape_debug()));
-            text.parse().map_err(|_| error())
-        };
-        self.text(name).map_or(Ok(Vec::new()), |text| text.split(',').map(str::trim).map(part).collect())
+        Ok(values.into_iter().collect())
     }
 }
 
 /// An entry of a table of settings.
 const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
     Setting { name, default, help }
-}
-
-/// A setting that has to be set is not.
-pub(crate) fn missing(name: &str, what: &str) -> SettingError {
-    wrong(name, format_args!("is not set; it is {what}"))
-}
-
-/// A setting is wrong.
-pub(crate) fn wrong(name: &str, problem: impl Display) -> SettingError {
-    SettingError { name: name.to_owned(), problem: problem.to_string() }
 }
 
 /// Reads a secret from its variable, or from the file that `NAME_FILE` names. The line end at the end of the file does
