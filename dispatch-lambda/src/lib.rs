@@ -1,52 +1,29 @@
-//! The HTTP surface of dispatch on AWS Lambda: the Router of [`dispatch_axum`], behind a function URL or an HTTP API.
+//! dispatch on AWS: the same stages as on one machine, carried by Lambda, SQS, EventBridge and DynamoDB.
 //!
-//! This is the first of the functions: it verifies webhooks, makes them durable in the store of the pipeline that it is
-//! given, and answers. [`DynamoStore`] is a store for it. The queues that carry the other stages there are not in this crate
-//! yet; a deployment plans the work elsewhere.
+//! 1. `ingress` verifies a webhook, makes it durable in the table, and announces it. [`gateway`] turns requests of an HTTP
+//!    API into requests of the Router of [`dispatch_axum`]; [`ingress`] knows when the secret was replaced.
+//! 2. `planner` and `dispatcher` get messages that name work, [take](consumer) it from the table, and step with it. What a
+//!    step leaves to do is [announced](announce).
+//! 3. `publisher` puts the facts that the table's stream brings on a bus ([`publisher`]), and `facts` updates the read models
+//!    with what comes from there ([`facts`]).
+//! 4. `admin` is the dashboard, and `schedule` does what nothing else sets off ([`schedule`]).
+//!
+//! [`DynamoStore`] is the store of all of them. [`Function`] is each of them, put together from its environment; the binary of
+//! this crate is told by its first argument which one it is.
 
+pub mod announce;
+pub mod aws;
+pub mod consumer;
+pub mod event;
+pub mod facts;
+mod functions;
+pub mod gateway;
+pub mod ingress;
+pub mod publisher;
+pub mod schedule;
+pub mod secrets;
 mod store;
 
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-
-use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::response::Response;
-use dispatch_axum::Service;
-use lambda_http::request::RequestContext;
-use lambda_http::{Error, Request, RequestExt, service_fn};
-
+pub use self::functions::{Function, NoFunction};
+pub use self::gateway::{handler, run};
 pub use self::store::DynamoStore;
-
-/// Serves the surface until the environment ends. Call it once, from the `main` of a function.
-///
-/// # Errors
-/// The Lambda runtime API ended the conversation.
-pub async fn run(service: Service) -> Result<(), Error> {
-    lambda_http::run(handler(dispatch_axum::router(service))).await
-}
-
-/// A Router as what [`lambda_http::run`] runs. Use it to serve dispatch nested in a Router of your own; behind a stage
-/// other than `$default`, nest it under `/<stage>`, which is part of the path there.
-///
-/// The client's address is the one that the gateway saw, as it would be a socket's peer: `X-Forwarded-For` is text that the
-/// client wrote, here as everywhere.
-pub fn handler(
-    router: Router,
-) -> impl lambda_http::Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
-    service_fn(move |mut request: Request| {
-        if let Some(address) = source_address(&request) {
-            // The gateway does not tell the port, and nobody asks for it.
-            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 0)));
-        }
-        let mut router = router.clone();
-        async move { lambda_http::Service::call(&mut router, request).await }
-    })
-}
-
-fn source_address(request: &Request) -> Option<IpAddr> {
-    match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
-        _ => None,
-    }
-}

@@ -34,7 +34,7 @@ use dispatch_core::Timestamp;
 use dispatch_core::fact::Fact;
 use dispatch_core::name::DeliveryId;
 use dispatch_core::ports::store::{
-    Claim, Commit, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
+    Claim, Commit, Queue, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
 };
 use dispatch_core::projection::ViewRow;
 
@@ -71,6 +71,23 @@ impl DynamoStore {
     /// It was written by another release, in a shape that this one does not know.
     pub fn fact(pk: &str, body: &str) -> Option<Result<Fact, serde_json::Error>> {
         pk.starts_with(item::FACT).then(|| serde_json::from_str(body))
+    }
+
+    /// A fact by its id, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; also where it was written by another release, in a shape that this one does not know.
+    pub async fn fact_of(&self, id: &str) -> Result<Option<Fact>, StoreError> {
+        let items = self.items([item::ItemKey::fact(id)].into()).await?;
+        items.values().next().map(item::written_fact).transpose()
+    }
+
+    /// The keys of work that was due or leased until then, or earlier, and that nobody is at: the earliest of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn overdue(&self, queue: Queue, before: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {
+        self.overdue_work(queue, before, limit).await
     }
 
     /// Updates the read models with facts, each of them once, however often and in whatever order they come. What fails in the

@@ -5,18 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use dispatch_axum::store::SqliteStore;
-use dispatch_core::Timestamp;
-use dispatch_core::dispatch::StartedRun;
 use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::{Branch, CommitSha, Repository, RepositoryId};
 use dispatch_core::pipeline::Pipeline;
-use dispatch_core::policy::PolicyPath;
-use dispatch_core::ports::PullRequestPort;
-use dispatch_core::ports::github::{FileRead, FileVersion, RepositoryRef, RunListing};
-use dispatch_core::ports::{BoundedPolicyMemory, GitHubError, GitHubPort, StorePort};
-use dispatch_core::request::DispatchRequest;
+use dispatch_core::ports::{BoundedPolicyMemory, Offline, StorePort};
 use dispatch_core::retry::RetryPolicy;
 
 use super::Failure;
@@ -76,45 +68,4 @@ pub(crate) fn offline(store: Arc<dyn StorePort>) -> Result<Pipeline, Failure> {
         // Whatever the service's MAX_EVENT_AGE is: what the operator wants again counts as new.
         max_event_age: Duration::ZERO,
     })
-}
-
-/// No GitHub.
-struct Offline;
-
-impl Offline {
-    fn answer<T>() -> Result<T, GitHubError> {
-        Err(GitHubError::Unavailable("this command does not ask GitHub".to_owned()))
-    }
-}
-
-impl PullRequestPort for Offline {}
-
-#[async_trait]
-impl GitHubPort for Offline {
-    async fn read_file(
-        &self,
-        _: &Repository,
-        _: Option<RepositoryId>,
-        _: PolicyPath,
-        _: Option<&FileVersion>,
-    ) -> Result<FileRead, GitHubError> {
-        Self::answer()
-    }
-
-    async fn commit_on_branch(&self, _: &RepositoryRef, _: &Branch, _: &CommitSha) -> Result<bool, GitHubError> {
-        Self::answer()
-    }
-
-    async fn dispatch(
-        &self,
-        _: &RepositoryRef,
-        _: &DispatchRequest,
-        _: Timestamp,
-    ) -> Result<Option<StartedRun>, GitHubError> {
-        Self::answer()
-    }
-
-    async fn runs_since(&self, _: &RepositoryRef, _: Timestamp) -> Result<RunListing, GitHubError> {
-        Self::answer()
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use dispatch_core::Timestamp;
-use dispatch_core::ports::store::{Claim, StoreError, Stored, Take, Taken};
+use dispatch_core::ports::store::{Claim, Queue, RecordKey, StoreError, Stored, Take, Taken};
 use futures_util::future::join_all;
 
 use super::item::{self, Item, ItemKey, n, s};
@@ -141,7 +141,7 @@ impl DynamoStore {
         tried.values().for_each(|lane| *leased.entry(lane.clone()).or_default() += 1);
         let just_after = later(claim.now, Duration::from_micros(1));
         let range = (item::leased_until(just_after), item::leased_until(Timestamp::MAX));
-        self.entries(claim, range, usize::MAX, |entry| {
+        self.entries(claim.queue, range, usize::MAX, |entry| {
             if under_way.insert(entry.key) {
                 *leased.entry(entry.lane).or_default() += 1;
             }
@@ -153,7 +153,7 @@ impl DynamoStore {
         let mut takeable = 0_usize;
         for time in [item::leased_until, item::due_at] {
             let mut seen = 0_usize;
-            self.entries(claim, (time(Timestamp::MIN), time(claim.now)), PAGES, |entry| {
+            self.entries(claim.queue, (time(Timestamp::MIN), time(claim.now)), PAGES, |entry| {
                 seen += 1;
                 let taken = leased.get(&entry.lane).copied().unwrap_or_default();
                 if !under_way.contains(&entry.key) && taken < claim.per_lane {
@@ -175,10 +175,33 @@ impl DynamoStore {
         Ok(turns.into_values().collect())
     }
 
+    /// What the index shows as due or leased until then, read from the table, where it may be done by now.
+    pub(super) async fn overdue_work(
+        &self,
+        queue: Queue,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RecordKey>, StoreError> {
+        let mut keys = BTreeSet::new();
+        for time in [item::leased_until, item::due_at] {
+            let mut room = limit;
+            self.entries(queue, (time(Timestamp::MIN), time(before)), PAGES, |entry| {
+                if room > 0 && keys.insert(entry.key) {
+                    room -= 1;
+                }
+                room == 0
+            })
+            .await?;
+        }
+        let items = self.items(keys).await?;
+        let waits = |item: &&Item| item::time_of(item).is_ok_and(|time| time <= before);
+        items.values().filter(waits).map(|item| Ok(item::stored(item)?.record.key())).collect()
+    }
+
     /// Goes through a range of the index until it is told that that is enough.
     async fn entries(
         &self,
-        claim: &Claim,
+        queue: Queue,
         (from, to): (String, String),
         pages: usize,
         mut each: impl FnMut(Entry) -> bool + Send,
@@ -191,7 +214,7 @@ impl DynamoStore {
                 .table_name(&self.table)
                 .index_name("work")
                 .key_condition_expression("wq = :queue AND wd BETWEEN :from AND :to")
-                .expression_attribute_values(":queue", s(item::queue_name(claim.queue)))
+                .expression_attribute_values(":queue", s(item::queue_name(queue)))
                 .expression_attribute_values(":from", s(&from))
                 .expression_attribute_values(":to", s(&to))
                 .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))

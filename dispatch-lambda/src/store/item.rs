@@ -216,6 +216,11 @@ pub(super) fn stored(item: &Item) -> Result<Stored, StoreError> {
     Ok(Stored { record, version: number(item, "v")? })
 }
 
+/// Reads a fact.
+pub(super) fn written_fact(item: &Item) -> Result<Fact, StoreError> {
+    serde_json::from_str(text(item, "body")?).map_err(|error| unreadable(item, &error))
+}
+
 /// Reads a row that is there; None for the place of one that was removed.
 pub(super) fn view_row(item: &Item, view: &str, partition: &str) -> Result<Option<ViewRow>, StoreError> {
     if item.contains_key("gone") {
