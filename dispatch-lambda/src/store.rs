@@ -9,11 +9,11 @@
 //! | row of a read model | `row/<view>/<partition>` | `-<sort>` | `revision`, `body` or `gone`; `at` |
 //! | counter | `counter/<name>` | `-` | `value` |
 //!
-//! `body` is JSON. `at` is the time from which retention counts, in microseconds since 1970, and `ttl`, beside it, the time
-//! after which DynamoDB may delete the item, in seconds: where there is none, the item stays. Work is found by two indexes: `work`
-//! (`wq`, `wd`) by queue and by the time when it is due, with `v` and `lane`, and `work_by_key` (`wq`, `key`) in the order of
-//! the keys, with nothing more. The table's stream has new images; whoever reads it hands the facts to
-//! [`DynamoStore::apply`].
+//! `body` is JSON. `at` is the time from which retention counts, in microseconds since 1970, and `ttl`, beside it and in a
+//! mark, the time after which DynamoDB may delete the item, in seconds: where there is none, the item stays. Work is found by
+//! two indexes: `work` (`wq`, `wd`) by queue and by the time when it is due or its lease ends, with `v` and `lane` included,
+//! and `work_by_key` (`wq`, `key`) in the order of the keys, with keys only. The table's stream has new images; whoever
+//! reads it hands the facts to [`DynamoStore::apply`].
 
 mod apply;
 mod claim;
@@ -39,11 +39,11 @@ use dispatch_core::ports::store::{
 use dispatch_core::projection::ViewRow;
 
 /// A store in one DynamoDB table, for processes without number. It makes no table: its keys, indexes, stream and `ttl` are the
-/// deployment's.
+/// deployment's. How long a request may take, and how often it is repeated, is the client's configuration.
 ///
 /// Where it differs from a store on one machine:
-/// - [`commit`](StorePort::commit) writes records and facts in one transaction, and no read model. These follow, when the table's stream has brought the
-///   facts to [`DynamoStore::apply`].
+/// - [`commit`](StorePort::commit) writes records and facts in one transaction, and no read model. These follow, when the
+///   table's stream has brought the facts to [`DynamoStore::apply`].
 /// - A record or a fact takes 392 KiB and a step 4 MB at most; what is larger is [`StoreError::Illegal`].
 /// - Claims read an index, which follows the table after a moment. Each item is then leased on the table itself, under the
 ///   condition that it is as the index said, so that nobody else ever has it too. But claimers that ask at the same moment

@@ -9,7 +9,6 @@ use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::fact::Fact;
 use dispatch_core::ports::store::{Queue, Record, RecordKey, StoreError, Stored, Work, Write};
 use dispatch_core::projection::ViewRow;
-use sha2::{Digest as _, Sha256};
 
 /// What the keys of records, facts and rows begin with.
 pub(super) const RECORD: &str = "record/";
@@ -18,9 +17,6 @@ pub(super) const ROW: &str = "row/";
 
 /// The only place under a `pk` that has one.
 const ONLY: &str = "-";
-/// The most bytes of a `pk`, and of an `sk` or a key of an index (DynamoDB, "Constraints").
-const MAX_PK: usize = 2_048;
-const MAX_SK: usize = 1_024;
 /// The most bytes of a record or a fact. An item of DynamoDB has 400 KiB; a row of a read model that shows a fact has longer
 /// keys than the fact, which must fit, too.
 const MAX_ITEM: usize = 392 * 1_024;
@@ -30,7 +26,8 @@ const MARK_OUTLIVES_FACT: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 /// An item's attributes.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item's place in the table.
+/// An item's place in the table. DynamoDB takes 2,048 bytes of `pk` and 1,024 of `sk`, and of a key of an index; the longest
+/// names that there are fit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ItemKey {
     pub(super) pk: String,
@@ -38,32 +35,32 @@ pub(super) struct ItemKey {
 }
 
 impl ItemKey {
-    fn new(pk: &str, sk: &str) -> Self {
-        Self { pk: fit(pk, MAX_PK), sk: fit(sk, MAX_SK) }
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
     }
 
     pub(super) fn record(key: &RecordKey) -> Self {
         match key {
-            RecordKey::Delivery(DeliveryKey { id, body_sha256 }) => Self::new(&deliveries(id.as_str()), body_sha256),
-            _ => Self::new(&format!("{RECORD}{key}"), ONLY),
+            RecordKey::Delivery(DeliveryKey { id, body_sha256 }) => Self::new(deliveries(id.as_str()), body_sha256),
+            _ => Self::new(format!("{RECORD}{key}"), ONLY),
         }
     }
 
     pub(super) fn fact(id: &str) -> Self {
-        Self::new(&format!("{FACT}{id}"), ONLY)
+        Self::new(format!("{FACT}{id}"), ONLY)
     }
 
     /// Of the mark that a part of a fact was applied.
     pub(super) fn applied(id: &str, part: usize) -> Self {
-        Self::new(&format!("applied/{id}"), &part.to_string())
+        Self::new(format!("applied/{id}"), part.to_string())
     }
 
     pub(super) fn row(view: &str, partition: &str, sort: &str) -> Self {
-        Self::new(&rows(view, partition), &row_sort(sort))
+        Self::new(rows(view, partition), row_sort(sort))
     }
 
     pub(super) fn counter(name: &str) -> Self {
-        Self::new(&format!("counter/{name}"), ONLY)
+        Self::new(format!("counter/{name}"), ONLY)
     }
 
     /// Of an item that was read.
@@ -83,30 +80,12 @@ pub(super) fn deliveries(id: &str) -> String {
 
 /// The `pk` of a part of a read model.
 pub(super) fn rows(view: &str, partition: &str) -> String {
-    fit(&format!("{ROW}{view}/{partition}"), MAX_PK)
+    format!("{ROW}{view}/{partition}")
 }
 
 /// The `sk` of a row: no key is empty, and a place may be.
 pub(super) fn row_sort(sort: &str) -> String {
-    fit(&format!("-{sort}"), MAX_SK)
-}
-
-/// The key of a record as an index has it.
-pub(super) fn index_key(key: &str) -> String {
-    fit(key, MAX_SK)
-}
-
-/// A text as a key that takes fewer than `max` bytes as they are. What is longer keeps its beginning, and so its order, and ends
-/// with its digest: that makes exactly `max` bytes, which no other key has.
-fn fit(text: &str, max: usize) -> String {
-    if text.len() < max {
-        return text.to_owned();
-    }
-    let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    let room = max.saturating_sub(digest.len());
-    let mut fitted = text.get(..text.floor_char_boundary(room)).unwrap_or_default().to_owned();
-    fitted.extend(std::iter::repeat_n('~', room.saturating_sub(fitted.len())));
-    fitted + &digest
+    format!("-{sort}")
 }
 
 /// A value.
@@ -129,7 +108,7 @@ pub(super) fn record(key: &RecordKey, write: &Write, retention: Duration) -> Res
         put(&mut item, "wq", s(queue_name(queue)));
         put(&mut item, "wd", s(if held { leased_until(due) } else { due_at(due) }));
         put(&mut item, "lane", s(lane));
-        put(&mut item, "key", s(index_key(&key.to_string())));
+        put(&mut item, "key", s(key.to_string()));
     }
     expires(&mut item, write.record.done_at(), retention);
     fits(&item, &format!("the record `{key}`"))?;
@@ -165,13 +144,7 @@ pub(super) fn row(
     let mut item = key.attributes();
     put(&mut item, "revision", n(revision));
     match row {
-        Some(row) => {
-            put(&mut item, "body", s(&row.body));
-            // A place that was too long for a key is not in the key.
-            if key.sk.len() == MAX_SK {
-                put(&mut item, "sort", s(&row.sort));
-            }
-        }
+        Some(row) => put(&mut item, "body", s(&row.body)),
         None => put(&mut item, "gone", AttributeValue::Bool(true)),
     }
     expires(&mut item, time, retention);
@@ -205,7 +178,7 @@ pub(super) fn size(item: &Item) -> usize {
 fn fits(item: &Item, what: &str) -> Result<(), StoreError> {
     let size = size(item);
     if size > MAX_ITEM {
-        return Err(StoreError::Illegal(format!("{what} has {size} bytes, and an item of DynamoDB takes {MAX_ITEM}")));
+        return Err(StoreError::Illegal(format!("{what} has {size} bytes, and at most {MAX_ITEM} fit")));
     }
     Ok(())
 }
@@ -226,10 +199,7 @@ pub(super) fn view_row(item: &Item, view: &str, partition: &str) -> Result<Optio
     if item.contains_key("gone") {
         return Ok(None);
     }
-    let sort = match item.get("sort") {
-        Some(_) => text(item, "sort")?,
-        None => text(item, "sk")?.strip_prefix('-').unwrap_or_default(),
-    };
+    let sort = text(item, "sk")?.strip_prefix('-').unwrap_or_default();
     Ok(Some(ViewRow {
         view: view.to_owned(),
         partition: partition.to_owned(),
@@ -319,16 +289,5 @@ mod tests {
             assert!(sorted.iter().all(|one| one.len() == sorted[0].len()));
         }
         assert!(due_at(Timestamp::MAX) < leased_until(Timestamp::MIN), "what is leased is in a range of its own");
-    }
-
-    #[test]
-    fn what_is_too_long_for_a_key_keeps_its_order_and_meets_no_other_key() {
-        let long = |end: &str| format!("{}{end}", "ü".repeat(700));
-        let one = fit(&long("a"), 1_024);
-        assert_eq!(one.len(), 1_024);
-        assert_ne!(one, fit(&long("b"), 1_024), "told apart by what is left out");
-        assert_ne!(fit(&one, 1_024), one, "a text that looks like a shortened one is shortened itself");
-        assert_eq!(fit(&one[..1_023], 1_024), one[..1_023], "what is shorter stays as it is");
-        assert!(fit(&format!("a{}", long("z")), 1_024) < fit(&long(""), 1_024));
     }
 }

@@ -57,7 +57,7 @@ impl DynamoStore {
     /// Reads work that waits, in the order of the keys' text.
     pub(super) async fn work_by_key(&self, query: &WaitingQuery) -> Result<Vec<Stored>, StoreError> {
         let queue = item::queue_name(query.queue);
-        let (mut found, mut after) = (Vec::new(), query.after.as_deref().map(item::index_key));
+        let (mut found, mut after) = (Vec::new(), query.after.clone());
         while found.len() < query.limit {
             // The index has the keys alone: what they are of is read from the table, as it is now.
             let page = query.limit.saturating_sub(found.len()).min(KEYS_AT_ONCE);

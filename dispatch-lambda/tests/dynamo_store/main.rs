@@ -3,6 +3,9 @@
 
 #[path = "../aws/mod.rs"]
 mod aws;
+mod facts;
+mod items;
+mod model;
 mod table;
 
 use dispatch_core::testing::contract::store_contract;

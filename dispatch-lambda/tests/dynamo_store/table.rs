@@ -17,7 +17,7 @@ use dispatch_core::ports::store::{
 };
 use dispatch_core::projection::ViewRow;
 use dispatch_lambda::DynamoStore;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 
 use crate::aws;
 
@@ -74,14 +74,28 @@ pub(crate) struct Followed {
     pub(crate) store: DynamoStore,
     streams: aws_sdk_dynamodbstreams::Client,
     stream: String,
+    /// The one part that the stream of a new table has.
+    shard: String,
     /// The last entry of the stream that was applied.
     reached: Mutex<Option<String>>,
+    /// Steps share it, and whoever reads the stream has it alone: between the two requests that reading takes, the emulation
+    /// shows entries that a step left which was refused, under numbers that other entries get.
+    quiet: RwLock<()>,
 }
 
 impl Followed {
     pub(crate) async fn new() -> Self {
-        let table = Table::new().await;
-        Self { store: table.store(), streams: aws::streams(), stream: table.stream, reached: Mutex::new(None) }
+        let (table, streams) = (Table::new().await, aws::streams());
+        let described = streams.describe_stream().stream_arn(&table.stream).send().await.unwrap();
+        let shard = described.stream_description.unwrap().shards.unwrap().remove(0).shard_id.unwrap();
+        Self {
+            store: table.store(),
+            streams,
+            stream: table.stream,
+            shard,
+            reached: Mutex::new(None),
+            quiet: RwLock::new(()),
+        }
     }
 
     /// Applies what the stream brings since the last time.
@@ -99,13 +113,12 @@ impl Followed {
 
     /// What comes in the stream after an entry: the facts, and the last entry.
     async fn entries(&self, after: Option<String>) -> (Vec<Fact>, Option<String>) {
-        let described = self.streams.describe_stream().stream_arn(&self.stream).send().await.unwrap();
-        let shard = described.stream_description.unwrap().shards.unwrap().remove(0).shard_id.unwrap();
+        let _alone = self.quiet.write().await;
         let from = match after {
             None => ShardIteratorType::TrimHorizon,
             Some(_) => ShardIteratorType::AfterSequenceNumber,
         };
-        let iterator = self.streams.get_shard_iterator().stream_arn(&self.stream).shard_id(shard);
+        let iterator = self.streams.get_shard_iterator().stream_arn(&self.stream).shard_id(&self.shard);
         let iterator = iterator.shard_iterator_type(from).set_sequence_number(after).send().await.unwrap();
         let records = self.streams.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
         let (mut facts, mut last) = (Vec::new(), None);
@@ -128,7 +141,9 @@ impl Followed {
 #[async_trait]
 impl StorePort for Followed {
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let shared = self.quiet.read().await;
         self.store.commit(commit).await?;
+        drop(shared);
         self.follow().await
     }
 
