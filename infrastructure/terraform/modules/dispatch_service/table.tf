@@ -20,12 +20,13 @@ resource "aws_dynamodb_table" "dispatch" {
     }
   }
 
-  # Work of a queue, by when it is due.
+  # Work of a queue, by when it is due, with what a claim compares: each write of an item that waits is paid for here again.
   global_secondary_index {
-    name            = "work"
-    hash_key        = "wq"
-    range_key       = "wd"
-    projection_type = "ALL"
+    name               = "work"
+    hash_key           = "wq"
+    range_key          = "wd"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["lane", "v"]
   }
 
   # Work of a queue, by its key, to page through it.
@@ -33,7 +34,7 @@ resource "aws_dynamodb_table" "dispatch" {
     name            = "work_by_key"
     hash_key        = "wq"
     range_key       = "key"
-    projection_type = "ALL"
+    projection_type = "KEYS_ONLY"
   }
 
   ttl {

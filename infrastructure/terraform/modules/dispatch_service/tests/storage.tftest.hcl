@@ -19,9 +19,9 @@ run "what_is_kept_is_safe" {
   }
 
   assert {
-    condition = { for index in aws_dynamodb_table.dispatch.global_secondary_index : index.name => [index.hash_key, index.range_key, index.projection_type] } == {
-      work        = ["wq", "wd", "ALL"]
-      work_by_key = ["wq", "key", "ALL"]
+    condition = { for index in aws_dynamodb_table.dispatch.global_secondary_index : index.name => [index.hash_key, index.range_key, index.projection_type, join(" ", sort(coalesce(index.non_key_attributes, [])))] } == {
+      work        = ["wq", "wd", "INCLUDE", "lane v"]
+      work_by_key = ["wq", "key", "KEYS_ONLY", ""]
     }
     error_message = "Two indexes find the work: by when it is due, and by its key."
   }
