@@ -103,6 +103,7 @@ resource "aws_route53_record" "own" {
   name    = var.domain.name
   type    = each.key
 
+  # By `lookup`, since AWS tells these two, and they are no arguments of the block.
   alias {
     name                   = lookup(aws_apigatewayv2_domain_name.own[0].domain_name_configuration[0], "target_domain_name", null)
     zone_id                = lookup(aws_apigatewayv2_domain_name.own[0].domain_name_configuration[0], "hosted_zone_id", null)

@@ -43,7 +43,7 @@ resource "aws_ecr_repository_policy" "images" {
       Effect    = "Allow"
       Principal = { Service = "lambda.amazonaws.com" }
       Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+      Condition = { StringLike = { "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.region}:${local.account_id}:function:${var.name}-*" } }
     }]
   })
 }

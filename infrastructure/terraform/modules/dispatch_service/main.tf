@@ -3,6 +3,10 @@
 
 data "aws_caller_identity" "current" {}
 
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
 locals {
   account_id = data.aws_caller_identity.current.account_id
 

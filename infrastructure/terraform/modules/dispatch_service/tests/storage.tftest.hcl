@@ -74,6 +74,11 @@ run "what_is_kept_is_safe" {
   }
 
   assert {
+    condition     = jsondecode(aws_ecr_repository_policy.images.policy).Statement[0].Condition.StringLike["aws:SourceArn"] == "arn:aws:lambda:eu-west-1:000000000000:function:dispatch-*"
+    error_message = "Images are read by Lambda, for these functions only."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_ecr_lifecycle_policy.images.policy).rules) == 2
     error_message = "Old images go."
   }

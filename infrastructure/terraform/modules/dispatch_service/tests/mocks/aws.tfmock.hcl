@@ -4,6 +4,14 @@ mock_data "aws_caller_identity" {
   defaults = { account_id = "000000000000" }
 }
 
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+
+mock_data "aws_region" {
+  defaults = { region = "eu-west-1" }
+}
+
 mock_resource "aws_ecr_repository" {
   defaults = { repository_url = "registry.example/dispatch" }
 }
