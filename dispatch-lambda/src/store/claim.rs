@@ -81,11 +81,9 @@ impl DynamoStore {
     pub(super) async fn take_item(&self, take: &Take) -> Result<Taken, StoreError> {
         let key = ItemKey::record(&take.key);
         for _ in 0..ROUNDS {
-            let request = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes()));
-            let answer = request.consistent_read(true).send().await.map_err(|error| unavailable(&error))?;
-            let Some(item) = answer.item.filter(|item| item.contains_key("wd")) else { return Ok(Taken::Nothing) };
-            let entry = Entry::of(&item)?;
-            let since = item::time_of(&item)?;
+            let items = self.items([key.clone()].into()).await?;
+            let Some(item) = items.get(&key).filter(|item| item.contains_key("wd")) else { return Ok(Taken::Nothing) };
+            let (entry, since) = (Entry::of(item)?, item::time_of(item)?);
             if since > take.now {
                 return Ok(Taken::NotBefore(since));
             }
