@@ -1,13 +1,16 @@
 //! AWS, emulated by moto on this machine: installed once into the target folder, started once for each process of tests, and
 //! ended with it.
 
+pub(crate) mod table;
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
 
 /// What is installed, and where: another version is another folder.
 const MOTO: &str = "moto[server]==5.2.5";
@@ -28,29 +31,25 @@ pub(crate) fn endpoint() -> &'static str {
     &EMULATOR.get_or_init(start).endpoint
 }
 
-/// What the emulation takes as credentials: anything.
-pub(crate) fn credentials() -> Credentials {
-    Credentials::new("emulated", "emulated", None, None, "tests")
-}
-
 /// A client of DynamoDB.
 pub(crate) fn dynamo() -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(REGION)
-        .credentials_provider(credentials())
-        .endpoint_url(endpoint());
-    aws_sdk_dynamodb::Client::from_conf(config.build())
+    aws_sdk_dynamodb::Client::new(&config())
 }
 
 /// A client of the streams of DynamoDB.
 pub(crate) fn streams() -> aws_sdk_dynamodbstreams::Client {
-    let config = aws_sdk_dynamodbstreams::Config::builder()
-        .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::latest())
+    aws_sdk_dynamodbstreams::Client::new(&config())
+}
+
+/// The configuration of any client.
+pub(crate) fn config() -> SdkConfig {
+    let credentials = Credentials::new("emulated", "emulated", None, None, "tests");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .region(REGION)
-        .credentials_provider(credentials())
-        .endpoint_url(endpoint());
-    aws_sdk_dynamodbstreams::Client::from_conf(config.build())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint())
+        .build()
 }
 
 fn start() -> Emulator {

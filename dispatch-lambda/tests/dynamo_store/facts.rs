@@ -12,7 +12,7 @@ use dispatch_core::testing::world::{RepositoryOptions, RunSpec};
 use dispatch_core::testing::{MemoryStore, Rehearsal, World};
 use futures_util::future::join_all;
 
-use crate::table::Table;
+use crate::aws::table::Table;
 
 /// The facts of so many runs that each want to start so many others: the first of these agree.
 fn story(runs: usize, targets: usize, agree: usize) -> Vec<Fact> {

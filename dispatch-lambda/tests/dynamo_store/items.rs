@@ -12,8 +12,8 @@ use dispatch_core::ports::store::{Claim, Commit, Queue, Record, StorePort, Store
 use dispatch_core::projection::{EDGES, EVERYTHING, JOURNEY, PARKED, journey_partition};
 use dispatch_core::testing::MemoryStore;
 
+use crate::aws::table::{RETENTION, Table};
 use crate::model::sample;
-use crate::table::{RETENTION, Table};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 

@@ -4,13 +4,13 @@
 #[path = "../aws/mod.rs"]
 mod aws;
 mod facts;
+mod followed;
 mod items;
 mod model;
-mod table;
 
 use dispatch_core::testing::contract::store_contract;
 
-use self::table::Followed;
+use self::followed::Followed;
 
 #[tokio::test]
 async fn it_keeps_the_contract_of_stores() {

@@ -12,7 +12,7 @@ use dispatch_core::projection::{BY_NAME, Counter, EDGES, EVERYTHING, JOURNEY, PA
 use dispatch_core::testing::MemoryStore;
 use proptest::prelude::*;
 
-use crate::table::Followed;
+use crate::followed::Followed;
 
 const KEYS: u64 = 6;
 const LANES: u64 = 2;
