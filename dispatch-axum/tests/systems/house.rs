@@ -1,39 +1,31 @@
 //! GitHub and the service, and what one asked of the other.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dispatch_axum::step::Telling;
-use dispatch_axum::store::SqliteStore;
-use dispatch_axum::worker::{WorkerOptions, Workers};
-use dispatch_axum::{Service, router};
 use dispatch_core::Timestamp;
 use dispatch_core::event::Conclusion;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::name::Repository;
 use dispatch_core::pipeline::Pipeline;
 use dispatch_core::ports::policies::BoundedPolicyMemory;
-use dispatch_core::ports::store::{Queue, WaitingQuery};
+use dispatch_core::ports::store::{Queue, StorePort, WaitingQuery};
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::testing::World;
 use dispatch_core::testing::world::{CheckRun, Comment, PullRequestSpec, RepositoryOptions, Role, Run, RunStatus};
 use dispatch_core::webhook::WebhookSecrets;
 use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use dispatch_github::{GitHub, GitHubOptions};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 
 use crate::asked::Asked;
+use crate::carrier::Carrier;
 use crate::policies::{File, example};
 
 /// How long something may take that takes milliseconds, on a machine that does much else.
-const DEADLINE: Duration = Duration::from_secs(120);
-/// How often is looked whether all is done.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 /// How soon work is due that is done at once.
 const AT_ONCE: Duration = Duration::from_millis(500);
 /// How soon work is due that belongs to what happened, though it is not done at once.
@@ -47,9 +39,7 @@ pub struct House {
     pub emulator: Emulator,
     pub pipeline: Pipeline,
     pub webhook_url: String,
-    workers: Option<Workers>,
-    serving: JoinHandle<()>,
-    _folder: TempDir,
+    carrier: Carrier,
 }
 
 impl House {
@@ -61,34 +51,8 @@ impl House {
     pub async fn over(world: World) -> Self {
         let options = EmulatorOptions { pace: None, ..EmulatorOptions::default() };
         let emulator = Emulator::start(world, options).await.unwrap();
-        let github = GitHub::new(GitHubOptions {
-            api_url: emulator.api_url(),
-            app_id: emulator.app_id(),
-            private_key: emulator.private_key_pem().into(),
-            ..GitHubOptions::default()
-        });
-        let github = Arc::new(github.unwrap());
-        let folder = tempfile::tempdir().unwrap();
-        let settings = BTreeMap::from([("OWNER_ALLOWLIST".to_owned(), OWNER.to_owned())]);
-        let guardrails = Guardrails::from_settings(&settings).unwrap().with_app_login("dispatch[bot]".parse().unwrap());
-        let pipeline = Pipeline {
-            github: Arc::clone(&github) as _,
-            store: Arc::new(SqliteStore::open(folder.path().join("dispatch.sqlite")).unwrap()),
-            policies: Arc::new(BoundedPolicyMemory::new(100)),
-            guardrails,
-            retry: RetryPolicy::default(),
-            settle: Pipeline::DEFAULT_SETTLE,
-            max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
-        };
-        let workers = Workers::telling(pipeline.clone(), Telling::through(github), WorkerOptions::default());
-        let service = Service::new(pipeline.clone(), emulator.webhook_secret().parse().unwrap());
-        let router = router(service.on_work(workers.waker()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let webhook_url = format!("http://{}/webhooks/github", listener.local_addr().unwrap());
-        emulator.set_webhook_url(&webhook_url);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self { emulator, pipeline, webhook_url, workers: Some(workers), serving, _folder: folder }
+        let carrier = Carrier::start(&emulator).await;
+        Self { emulator, pipeline: carrier.pipeline.clone(), webhook_url: carrier.webhook_url.clone(), carrier }
     }
 
     /// Lets something happen at GitHub, and waits until all that follows at once was done.
@@ -116,7 +80,7 @@ impl House {
     pub async fn time_has_come(&self) {
         let last = self.emulator.world().now();
         while Timestamp::now() < last {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(Carrier::LOOK_EVERY).await;
         }
     }
 
@@ -131,7 +95,7 @@ impl House {
             }
             before = seen;
             assert!(Instant::now() < deadline, "it never ends: {:#?}", self.emulator.world().requests());
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(Carrier::LOOK_EVERY).await;
         }
     }
 
@@ -293,10 +257,7 @@ impl House {
     /// Ends the test, and answers with what GitHub was asked since the last time.
     pub async fn end(mut self) -> Asked {
         self.settled().await;
-        self.serving.abort();
-        if let Some(workers) = self.workers.take() {
-            assert_eq!(workers.shutdown(DEADLINE).await, 0, "steps that did not end");
-        }
+        self.carrier.end().await;
         let asked = self.asked();
         self.emulator.shutdown().await;
         asked
@@ -317,6 +278,31 @@ pub fn world_of(files: &[File], without_app: &[&str]) -> World {
         world.write_file(&name, "main", path, content).unwrap();
     }
     world
+}
+
+/// GitHub as the App of an emulator reaches it.
+pub fn client(emulator: &Emulator) -> Arc<GitHub> {
+    let github = GitHub::new(GitHubOptions {
+        api_url: emulator.api_url(),
+        app_id: emulator.app_id(),
+        private_key: emulator.private_key_pem().into(),
+        ..GitHubOptions::default()
+    });
+    Arc::new(github.unwrap())
+}
+
+/// The stages, for the events of [`OWNER`].
+pub fn pipeline(github: Arc<GitHub>, store: Arc<dyn StorePort>) -> Pipeline {
+    let settings = BTreeMap::from([("OWNER_ALLOWLIST".to_owned(), OWNER.to_owned())]);
+    Pipeline {
+        github,
+        store,
+        policies: Arc::new(BoundedPolicyMemory::new(100)),
+        guardrails: Guardrails::from_settings(&settings).unwrap().with_app_login("dispatch[bot]".parse().unwrap()),
+        retry: RetryPolicy::default(),
+        settle: Pipeline::DEFAULT_SETTLE,
+        max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
+    }
 }
 
 pub fn repository(name: &str) -> Repository {

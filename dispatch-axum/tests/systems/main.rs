@@ -6,6 +6,7 @@
 
 mod asked;
 mod attacks;
+mod carrier;
 mod command;
 mod house;
 mod limits;

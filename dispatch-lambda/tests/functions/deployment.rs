@@ -10,11 +10,14 @@ use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use dispatch_core::testing::World;
-use dispatch_github::emulator::{Emulator, EmulatorOptions};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dispatch_github::emulator::Emulator;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::aws;
@@ -24,21 +27,46 @@ use crate::runtime::Function;
 /// How long something may take that takes moments.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often queues and the stream are looked at where nothing was done: for messages that were kept back.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const ADMIN_TOKEN: &str = "a token for the tests of the functions";
 
+/// The processes, by the names of their functions.
+pub(crate) struct Functions {
+    processes: BTreeMap<&'static str, Function>,
+    /// Told whenever one of them has done something.
+    done: Notify,
+}
+
+impl Functions {
+    /// Hands an event to a function.
+    pub(crate) async fn invoke(&self, function: &str, event: Value) -> Result<Value, Value> {
+        let answer = self.processes[function].invoke(event).await;
+        self.done.notify_waiters();
+        answer
+    }
+
+    /// Waits until something was done, or for a while.
+    async fn rest(&self) {
+        tokio::select! {
+            () = self.done.notified() => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+    }
+}
+
 pub(crate) struct Deployment {
-    pub(crate) emulator: Emulator,
     pub(crate) table: Table,
-    pub(crate) functions: Arc<BTreeMap<&'static str, Function>>,
+    pub(crate) webhook_url: String,
+    pub(crate) queues: BTreeMap<&'static str, String>,
+    functions: Arc<Functions>,
     pub(crate) webhook_secret: String,
     carriers: JoinSet<()>,
 }
 
 impl Deployment {
-    /// Deploys everything, for the repositories of a world.
-    pub(crate) async fn of(world: World) -> Self {
-        let emulator =
-            Emulator::start(world, EmulatorOptions { pace: None, ..EmulatorOptions::default() }).await.unwrap();
+    /// Deploys everything for the App of an emulator, which delivers there from now on.
+    pub(crate) async fn beside(emulator: &Emulator) -> Self {
         let table = Table::new().await;
         let name = &table.name;
         let mut queues = BTreeMap::new();
@@ -50,7 +78,6 @@ impl Deployment {
         make_bus(name, &queues["facts"]).await;
         let mut variables = BTreeMap::from([
             ("AWS_REGION", aws::REGION.to_string()),
-            ("AWS_ACCESS_KEY_ID", "emulated".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "emulated".to_owned()),
             ("AWS_ENDPOINT_URL", aws::endpoint().to_owned()),
             ("TABLE_NAME", name.clone()),
@@ -62,29 +89,36 @@ impl Deployment {
             ("GITHUB_APP_SLUG", emulator.world().app().slug.clone()),
             ("OWNER_ALLOWLIST", "acme".to_owned()),
         ]);
-        let webhook_secret = make_secret(name, "webhook", emulator.webhook_secret()).await;
+        let webhook_secret = make_secret(name, "webhook_secret", emulator.webhook_secret()).await;
         variables.insert("GITHUB_WEBHOOK_SECRET_ARN", webhook_secret.clone());
-        variables.insert("GITHUB_APP_PRIVATE_KEY_ARN", make_secret(name, "key", &emulator.private_key_pem()).await);
-        variables.insert("ADMIN_TOKEN_ARN", make_secret(name, "admin", ADMIN_TOKEN).await);
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-
+        variables.insert(
+            "GITHUB_APP_PRIVATE_KEY_ARN",
+            make_secret(name, "app_private_key", emulator.private_key_pem()).await,
+        );
+        variables.insert("ADMIN_TOKEN_ARN", make_secret(name, "admin_token", ADMIN_TOKEN).await);
         let mut functions = BTreeMap::new();
-        for name in ["ingress", "planner", "dispatcher", "facts", "admin", "schedule", "publisher"] {
-            functions.insert(name, Function::start(name, &variables).await);
+        for function in ["ingress", "planner", "dispatcher", "facts", "admin", "schedule", "publisher"] {
+            // By its key the emulation knows who asks.
+            let mut variables = variables.clone();
+            variables.insert("AWS_ACCESS_KEY_ID", format!("{name}-{function}"));
+            functions.insert(function, Function::start(function, &variables).await);
         }
-        let functions = Arc::new(functions);
+        let functions = Arc::new(Functions { processes: functions, done: Notify::new() });
         let mut carriers = JoinSet::new();
-        carriers.spawn(gateway(Arc::clone(&functions), &emulator).await);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let webhook_url = format!("http://{}/webhooks/github", listener.local_addr().unwrap());
+        emulator.set_webhook_url(&webhook_url);
+        carriers.spawn(gateway(Arc::clone(&functions), listener));
         for (queue, function) in [("requests", "planner"), ("targets", "dispatcher"), ("facts", "facts")] {
             carriers.spawn(queue_to(Arc::clone(&functions), queues[queue].clone(), function));
         }
         carriers.spawn(stream_to(Arc::clone(&functions), table.stream.clone()));
-        Self { emulator, table, functions, webhook_secret, carriers }
+        Self { table, webhook_url, queues, functions, webhook_secret, carriers }
     }
 
     /// Hands an event to a function.
     pub(crate) async fn invoke(&self, function: &str, event: Value) -> Result<Value, Value> {
-        self.functions[function].invoke(event).await
+        self.functions.invoke(function, event).await
     }
 
     /// Asks the dashboard; answers with the status and the body.
@@ -103,7 +137,7 @@ impl Deployment {
 impl Drop for Deployment {
     /// Ends the processes before what they talk to.
     fn drop(&mut self) {
-        self.functions.values().for_each(Function::end);
+        self.functions.processes.values().for_each(Function::end);
     }
 }
 
@@ -191,44 +225,42 @@ pub(crate) fn failed(answer: &Value) -> Vec<&str> {
 }
 
 /// What GitHub delivers to, and what hands it to `ingress`.
-async fn gateway(
-    functions: Arc<BTreeMap<&'static str, Function>>,
-    emulator: &Emulator,
-) -> impl Future<Output = ()> + use<> {
+async fn gateway(functions: Arc<Functions>, listener: TcpListener) {
     async fn hand_on(
-        State(functions): State<Arc<BTreeMap<&'static str, Function>>>,
+        State(functions): State<Arc<Functions>>,
         method: Method,
         uri: Uri,
         headers: HeaderMap,
         body: Bytes,
     ) -> (StatusCode, String) {
-        let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let body = String::from_utf8(body.into()).unwrap();
-        let event = gateway_event(method.as_str(), uri.path(), &json!(headers), Some(&body));
-        let answer = functions["ingress"].invoke(event).await.unwrap();
+        let mut event = gateway_event(method.as_str(), uri.path(), &json!(headers), None);
+        match std::str::from_utf8(&body) {
+            Ok(text) => event["body"] = text.into(),
+            Err(_) => (event["body"], event["isBase64Encoded"]) = (STANDARD.encode(&body).into(), true.into()),
+        }
+        let answer = functions.invoke("ingress", event).await.unwrap();
         let status = u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap();
         (StatusCode::from_u16(status).unwrap(), answer["body"].as_str().unwrap_or_default().to_owned())
     }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    emulator.set_webhook_url(&format!("http://{}/webhooks/github", listener.local_addr().unwrap()));
-    let router = Router::new().fallback(hand_on).with_state(functions);
-    async move { axum::serve(listener, router).await.unwrap() }
+    let router = Router::new().fallback(hand_on).layer(DefaultBodyLimit::disable()).with_state(functions);
+    axum::serve(listener, router).await.unwrap();
 }
 
 /// Hands what comes in a queue to a function, and deletes what did not fail.
-async fn queue_to(functions: Arc<BTreeMap<&'static str, Function>>, url: String, function: &'static str) {
+async fn queue_to(functions: Arc<Functions>, url: String, function: &'static str) {
     let sqs = sqs();
     loop {
         let received = sqs.receive_message().queue_url(&url).max_number_of_messages(10).send().await.unwrap();
         let messages = received.messages.unwrap_or_default();
         if messages.is_empty() {
-            tokio::time::sleep(LOOK_EVERY).await;
+            functions.rest().await;
             continue;
         }
         let texts: Vec<_> =
             messages.iter().map(|it| (it.message_id.as_deref().unwrap(), it.body.as_deref().unwrap())).collect();
-        let answer = functions[function].invoke(queue_event(&texts)).await.unwrap();
+        let answer = functions.invoke(function, queue_event(&texts)).await.unwrap();
         let failed = failed(&answer);
         for message in &messages {
             if !failed.contains(&message.message_id.as_deref().unwrap()) {
@@ -240,7 +272,7 @@ async fn queue_to(functions: Arc<BTreeMap<&'static str, Function>>, url: String,
 }
 
 /// Hands what comes in the table's stream to `publisher`, again from what failed.
-async fn stream_to(functions: Arc<BTreeMap<&'static str, Function>>, stream: String) {
+async fn stream_to(functions: Arc<Functions>, stream: String) {
     let streams = aws::streams();
     let described = streams.describe_stream().stream_arn(&stream).send().await.unwrap();
     let shard = described.stream_description.unwrap().shards.unwrap().remove(0).shard_id.unwrap();
@@ -253,12 +285,12 @@ async fn stream_to(functions: Arc<BTreeMap<&'static str, Function>>, stream: Str
         let records =
             streams.get_records().set_shard_iterator(iterator).send().await.unwrap().records.unwrap_or_default();
         let Some(last) = records.last() else {
-            tokio::time::sleep(LOOK_EVERY).await;
+            functions.rest().await;
             continue;
         };
         let last = last.dynamodb.as_ref().unwrap().sequence_number.clone();
         let batch: Vec<_> = records.into_iter().map(stream_record).collect();
-        let answer = functions["publisher"].invoke(json!({ "Records": batch })).await.unwrap();
+        let answer = functions.invoke("publisher", json!({ "Records": batch })).await.unwrap();
         if failed(&answer).is_empty() {
             reached = last;
         }

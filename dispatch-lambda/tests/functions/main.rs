@@ -1,10 +1,46 @@
 //! The functions, as the processes that Lambda runs, on emulations of AWS and GitHub.
+//!
+//! With feature `aws-scenarios` the three systems are those of one machine, word for word: their scenarios are written once,
+//! beside the carrier of one machine, and GitHub must be asked the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(unreachable_pub, reason = "modules of a test")]
+#![cfg_attr(not(feature = "aws-scenarios"), allow(dead_code, reason = "what only scenarios ask for"))]
 
 #[path = "../aws/mod.rs"]
 mod aws;
+#[cfg(feature = "aws-scenarios")]
+mod carrier;
 mod deployment;
+mod permissions;
 mod runtime;
+
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/asked.rs"]
+mod asked;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/attacks.rs"]
+mod attacks;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/command.rs"]
+mod command;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/house.rs"]
+mod house;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/limits.rs"]
+mod limits;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/policies.rs"]
+mod policies;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/preview.rs"]
+mod preview;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/proposals.rs"]
+mod proposals;
+#[cfg(feature = "aws-scenarios")]
+#[path = "../../../dispatch-axum/tests/systems/stack.rs"]
+mod stack;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -21,6 +57,7 @@ use dispatch_core::testing::World;
 use dispatch_core::testing::account::{STARTED, STARTS, add_agreement};
 use dispatch_core::testing::world::RunSpec;
 use dispatch_core::webhook::WebhookSecrets;
+use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use serde_json::json;
 
 use self::deployment::{Deployment, failed, gateway_event, queue_event, until};
@@ -36,7 +73,19 @@ fn agreed() -> World {
     world
 }
 
-impl Deployment {
+/// A deployment, and the GitHub that it is for.
+struct Stage {
+    deployment: Deployment,
+    emulator: Emulator,
+}
+
+impl Stage {
+    async fn of(world: World) -> Self {
+        let options = EmulatorOptions { pace: None, ..EmulatorOptions::default() };
+        let emulator = Emulator::start(world, options).await.unwrap();
+        Self { deployment: Deployment::beside(&emulator).await, emulator }
+    }
+
     /// Lets a run complete whose completion starts another.
     fn completes(&self) {
         self.emulator.world().complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
@@ -48,58 +97,56 @@ impl Deployment {
     }
 
     async fn counted(&self, counter: Counter) -> u64 {
-        self.table.store().counters(&[counter.to_string()]).await.unwrap()[0]
+        self.deployment.table.store().counters(&[counter.to_string()]).await.unwrap()[0]
     }
 
     /// What waits in a queue of the store.
     async fn waits(&self, queue: Queue) -> usize {
-        self.table.store().waiting(WaitingQuery { queue, after: None, limit: 10 }).await.unwrap().len()
+        self.deployment.table.store().waiting(WaitingQuery { queue, after: None, limit: 10 }).await.unwrap().len()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completed_run_starts_another_and_the_dashboard_shows_the_way() {
-    let deployment = Deployment::of(agreed()).await;
-    deployment.completes();
-    until("the run is started", async || deployment.started() == 1).await;
-    until("the read models tell of it", async || deployment.counted(Counter::Triggered).await == 1).await;
-    until("nothing is left to do", async || {
-        deployment.waits(Queue::Plan).await + deployment.waits(Queue::Dispatch).await == 0
-    })
-    .await;
-    assert_eq!(deployment.started(), 1, "and no second time");
-    let (status, page) = deployment.admin("/admin").await;
+    let stage = Stage::of(agreed()).await;
+    stage.completes();
+    until("the run is started", async || stage.started() == 1).await;
+    until("the read models tell of it", async || stage.counted(Counter::Triggered).await == 1).await;
+    until("nothing is left to do", async || stage.waits(Queue::Plan).await + stage.waits(Queue::Dispatch).await == 0)
+        .await;
+    assert_eq!(stage.started(), 1, "and no second time");
+    let (status, page) = stage.deployment.admin("/admin").await;
     assert_eq!(status, 200, "{page}");
     assert!(page.contains("acme/api"), "{page}");
-    let (status, graph) = deployment.admin("/admin/api/graph").await;
+    let (status, graph) = stage.deployment.admin("/admin/api/graph").await;
     assert_eq!(status, 200, "{graph}");
     assert!(graph.contains("acme/web"), "{graph}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_twice_late_or_damaged_do_nothing_twice_and_hold_up_no_other() {
-    let mut deployment = Deployment::of(agreed()).await;
-    deployment.completes();
-    until("the run is started", async || deployment.started() == 1).await;
-    deployment.carry_nothing().await;
-    let store = deployment.table.store();
+    let mut stage = Stage::of(agreed()).await;
+    stage.completes();
+    until("the run is started", async || stage.started() == 1).await;
+    stage.deployment.carry_nothing().await;
+    let store = stage.deployment.table.store();
     let Some(delivery) = store.rows(newest_delivery()).await.unwrap().into_iter().next() else { panic!("a delivery") };
     let key = delivery.read::<dispatch_core::projection::DeliveryRow>().unwrap().key;
     let message = json!({ "key": { "Delivery": key }, "queue": "plan" }).to_string();
     let batch = queue_event(&[("again", &message), ("damaged", "{"), ("and again", &message)]);
-    let answer = deployment.invoke("planner", batch).await.unwrap();
+    let answer = stage.deployment.invoke("planner", batch).await.unwrap();
     assert_eq!(failed(&answer), ["damaged"], "{answer}");
-    assert_eq!(deployment.started(), 1);
+    assert_eq!(stage.started(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_whose_message_was_lost_is_announced_again_when_it_is_overdue() {
-    let deployment = Deployment::of(agreed()).await;
+    let stage = Stage::of(agreed()).await;
     // Stored five minutes ago by somebody who died before the message was sent.
     let earlier = Timestamp::now() - std::time::Duration::from_secs(300);
     let pipeline = Pipeline {
         github: Arc::new(Offline),
-        store: Arc::new(deployment.table.store()),
+        store: Arc::new(stage.deployment.table.store()),
         policies: Arc::new(BoundedPolicyMemory::new(1)),
         guardrails: Guardrails::from_settings(&[("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())].into()).unwrap(),
         retry: RetryPolicy::default(),
@@ -112,7 +159,7 @@ async fn work_whose_message_was_lost_is_announced_again_when_it_is_overdue() {
         world.complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
         world.take_webhooks().remove(0)
     };
-    let secrets: WebhookSecrets = deployment.emulator.webhook_secret().parse().unwrap();
+    let secrets: WebhookSecrets = stage.emulator.webhook_secret().parse().unwrap();
     let signature = secrets.sign(&webhook.body);
     let request = WebhookRequest {
         signature: Some(signature.as_bytes()),
@@ -121,14 +168,14 @@ async fn work_whose_message_was_lost_is_announced_again_when_it_is_overdue() {
         body: &webhook.body,
     };
     pipeline.ingress(&secrets, request, earlier).await.unwrap();
-    assert_eq!(deployment.waits(Queue::Plan).await, 1, "nobody knows of it");
-    deployment.invoke("schedule", json!({ "chore": "overdue" })).await.unwrap();
-    until("it is decided about", async || deployment.waits(Queue::Plan).await == 0).await;
+    assert_eq!(stage.waits(Queue::Plan).await, 1, "nobody knows of it");
+    stage.deployment.invoke("schedule", json!({ "chore": "overdue" })).await.unwrap();
+    until("it is decided about", async || stage.waits(Queue::Plan).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_signed_with_a_secret_that_was_put_in_place_a_moment_ago_is_accepted() {
-    let deployment = Deployment::of(agreed()).await;
+    let stage = Stage::of(agreed()).await;
     let signed_with = |secret: &str| {
         let secrets: WebhookSecrets = secret.parse().unwrap();
         let headers = json!({
@@ -140,15 +187,29 @@ async fn a_webhook_signed_with_a_secret_that_was_put_in_place_a_moment_ago_is_ac
         gateway_event("POST", "/webhooks/github", &headers, Some("{}"))
     };
     let status = async |secret: &str| {
-        let answer = deployment.invoke("ingress", signed_with(secret)).await.unwrap();
+        let answer = stage.deployment.invoke("ingress", signed_with(secret)).await.unwrap();
         answer["statusCode"].as_u64().unwrap()
     };
     let newer = "another secret of thirty-two letters";
-    let put = deployment::secrets().put_secret_value().secret_id(&deployment.webhook_secret).secret_string(newer);
+    let put = deployment::secrets().put_secret_value().secret_id(&stage.deployment.webhook_secret).secret_string(newer);
     put.send().await.unwrap();
     assert_eq!(status(newer).await, 202);
     assert_eq!(status("a secret that nobody has ever put there").await, 401);
     assert_eq!(status(newer).await, 202, "and stays in force");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_functions_ask_of_aws_is_allowed_by_their_roles() {
+    let stage = Stage::of(agreed()).await;
+    stage.completes();
+    until("the read models tell of it", async || stage.counted(Counter::Triggered).await == 1).await;
+    for page in ["/admin", "/admin/parked", "/admin/health", "/admin/graph", "/admin/environments"] {
+        assert_eq!(stage.deployment.admin(page).await.0, 200, "{page}");
+    }
+    for chore in ["overdue", "recover", "sweep", "expire"] {
+        stage.deployment.invoke("schedule", json!({ "chore": chore })).await.unwrap();
+    }
+    permissions::are_enough(&stage.deployment).await;
 }
 
 #[test]

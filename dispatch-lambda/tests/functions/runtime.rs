@@ -38,7 +38,7 @@ struct Api {
 
 impl Function {
     /// Starts the binary as this function, with these variables and those that Lambda sets.
-    pub(crate) async fn start(name: &str, variables: &BTreeMap<String, String>) -> Self {
+    pub(crate) async fn start(name: &str, variables: &BTreeMap<&str, String>) -> Self {
         let (events, received) = mpsc::unbounded_channel();
         let api = Arc::new(Api { events: tokio::sync::Mutex::new(received), waiting: Mutex::default() });
         let router = Router::new()
@@ -67,7 +67,7 @@ impl Function {
     /// Hands an event to the function, and waits for its answer; or for its error.
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Value> {
         let (answer, answered) = oneshot::channel();
-        self.events.send(Invocation { event, answer }).ok().expect("the Runtime API goes on");
+        self.events.send(Invocation { event, answer }).expect("the Runtime API goes on");
         tokio::time::timeout(PATIENCE, answered).await.expect("it answers in time").expect("it answers")
     }
 }
