@@ -20,7 +20,6 @@ mod agreements;
 mod executor;
 mod github;
 mod invariants;
-mod messages;
 mod observed;
 mod people;
 mod previews;
