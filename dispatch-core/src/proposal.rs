@@ -352,5 +352,6 @@ fn annotations(diagnostics: &Diagnostics) -> Vec<CheckAnnotation> {
     problems.into_iter().map(annotation).collect()
 }
 
-/// The longest message of an annotation, in characters of at most four bytes: GitHub takes 64 KiB.
-const MAX_MESSAGE: usize = 16 * 1024;
+/// The longest message of an annotation, in characters of at most four bytes: GitHub takes 64 KiB. All annotations together
+/// are one record, and must be much less than what a store takes.
+const MAX_MESSAGE: usize = 1_024;

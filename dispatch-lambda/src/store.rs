@@ -23,7 +23,6 @@ mod read;
 mod retire;
 mod transaction;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +36,8 @@ use dispatch_core::ports::store::{
     Claim, Commit, Queue, RecordKey, StoreError, StorePort, Stored, Take, Taken, ViewQuery, WaitingQuery,
 };
 use dispatch_core::projection::ViewRow;
+
+use crate::aws::reason;
 
 /// A store in one DynamoDB table, for processes without number. It makes no table: its keys, indexes, stream and `ttl` are the
 /// deployment's. How long a request may take, and how often it is repeated, is the client's configuration.
@@ -146,14 +147,9 @@ impl StorePort for DynamoStore {
 
 /// The error of a request that failed: what DynamoDB says, or why nobody heard it.
 fn unavailable<E: std::error::Error + 'static>(error: &SdkError<E>) -> StoreError {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    if let Some(id) = error.request_id() {
-        message = format!("{message} (request {id})");
-    }
-    StoreError::Unavailable(message)
+    let reason = reason(error);
+    StoreError::Unavailable(match error.request_id() {
+        Some(id) => format!("{reason} (request {id})"),
+        None => reason,
+    })
 }

@@ -36,8 +36,8 @@ impl Pipeline {
     /// claimed.
     ///
     /// What cannot be read now is never taken for absent: the delivery waits, until it is too old to be wanted. Then it is
-    /// parked, without a plan. A run that this App caused waits for a while for the record of the dispatch that it follows
-    /// from: its webhook may have overtaken it.
+    /// parked, without a plan; so is one whose plan is more than the store takes. A run that this App caused waits for a
+    /// while for the record of the dispatch that it follows from: its webhook may have overtaken it.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was stored, and the delivery comes back when its lease ends.
@@ -143,6 +143,10 @@ impl Pipeline {
                 )) => {}
                 // Another delivery of the same event has the same parts.
                 Err(StoreError::Conflict(RecordKey::Delivery(key))) if key != delivery.key => {}
+                // The inputs of many targets are more than some stores take: trying again would not make them less.
+                Err(error @ StoreError::Illegal(_)) => {
+                    return self.park_plan(delivery, version, None, error.to_string(), now).await;
+                }
                 Err(error) => return Err(error),
             }
         }

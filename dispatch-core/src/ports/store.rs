@@ -488,6 +488,16 @@ pub enum Queue {
 impl Queue {
     /// Every queue.
     pub const ALL: [Self; 3] = [Self::Plan, Self::Dispatch, Self::Report];
+
+    /// The name that stores keep it by: `plan`, `dispatch` or `report`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Dispatch => "dispatch",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// A request for due work.

@@ -286,6 +286,8 @@ pub(crate) struct FragileStore {
     pub(crate) inner: MemoryStore,
     /// How many commits still work, plus one; 0: all of them.
     failing: AtomicUsize,
+    /// The most bytes that a fact may have; 0: any number.
+    largest: AtomicUsize,
     /// What somebody else writes just before.
     rivals: Mutex<VecDeque<Rival>>,
 }
@@ -301,6 +303,11 @@ impl FragileStore {
     /// After this many more commits, one fails.
     pub(crate) fn fail_after(&self, commits: usize) {
         self.failing.store(commits + 1, Ordering::Relaxed);
+    }
+
+    /// Facts with more bytes than that are more than it takes, as some stores have such a limit.
+    pub(crate) fn takes_at_most(&self, bytes: usize) {
+        self.largest.store(bytes, Ordering::Relaxed);
     }
 
     /// Somebody else writes this record just before the next commit that writes one of its key. Several queue up.
@@ -339,6 +346,10 @@ impl StorePort for FragileStore {
             if left == 1 {
                 return Err(StoreError::Unavailable("ordered by the test".to_owned()));
             }
+        }
+        let largest = self.largest.load(Ordering::Relaxed);
+        if largest > 0 && commit.facts.iter().any(|fact| serde_json::to_vec(fact).unwrap().len() > largest) {
+            return Err(StoreError::Illegal("a fact is too large".to_owned()));
         }
         if let Some(rival) = self.rival_of(&commit) {
             let stored = self.inner.load(&[rival.key]).await?.remove(0);

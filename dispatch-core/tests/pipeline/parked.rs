@@ -10,7 +10,7 @@ use dispatch_core::testing::MemoryStore;
 use dispatch_core::testing::world::FaultKind;
 use futures_util::FutureExt;
 
-use crate::house::{CONTENTS, DISPATCHES, House, web};
+use crate::house::{CONTENTS, DISPATCHES, House, OUTBOUND, api, web};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60 + 1);
 
@@ -61,6 +61,26 @@ fn a_delivery_that_was_given_up_is_decided_about_when_the_operator_says_so() {
     house.advance(Duration::from_secs(60));
     assert_eq!(retry(&house, &subject), ParkedOutcome::Done);
     assert_eq!(listed(&*house.store), []);
+    house.work();
+    assert_eq!(house.started(), ["octo-org/web cd.yml"], "{}", house.story());
+}
+
+#[test]
+fn a_plan_that_is_too_large_for_the_store_is_given_up_and_can_be_taken_up_again_with_a_smaller_one() {
+    let house = House::settled();
+    let large = OUTBOUND.replace("'{{ source.sha }}'", &"x".repeat(1_000));
+    house.write(&api(), "dispatching.yml", &large);
+    house.complete_run();
+    house.deliver();
+    house.store.takes_at_most(1_500);
+    house.work();
+    let (subject, _) = only(&house);
+    assert_eq!(house.end_of_story(), "parked: the step cannot be stored: a fact is too large");
+    assert_eq!(house.started(), [""; 0]);
+
+    house.write(&api(), "dispatching.yml", OUTBOUND);
+    house.deliver();
+    assert_eq!(retry(&house, &subject), ParkedOutcome::Done);
     house.work();
     assert_eq!(house.started(), ["octo-org/web cd.yml"], "{}", house.story());
 }

@@ -20,6 +20,7 @@ mod agreements;
 mod executor;
 mod github;
 mod invariants;
+mod messages;
 mod observed;
 mod people;
 mod previews;

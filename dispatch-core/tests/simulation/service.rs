@@ -7,13 +7,14 @@ use dispatch_core::environment::Environment;
 use dispatch_core::guardrail::Guardrails;
 use dispatch_core::pipeline::{IngressError, Pipeline, Receipt, ReceiptOutcome, SweepOptions, WebhookRequest};
 use dispatch_core::ports::BoundedPolicyMemory;
-use dispatch_core::ports::store::{Claim, Queue, Record, StoreError, Stored};
+use dispatch_core::ports::store::{Claim, Queue, Record, RecordKey, StoreError, Stored, Take, Taken, WaitingQuery};
 use dispatch_core::recovery::RecoverOptions;
 use dispatch_core::retry::RetryPolicy;
 use dispatch_core::testing::world::OutgoingWebhook;
 use dispatch_core::webhook::WebhookSecrets;
 
 use crate::github::SimGitHub;
+use crate::messages;
 use crate::reply::Giver;
 use crate::side::SidePorts;
 use crate::sim::{Owner, Sim};
@@ -25,6 +26,8 @@ const LEASE: Duration = Duration::from_secs(120);
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 /// How long a queue is not looked at while nothing is in it and nobody rings.
 const LONGEST_WAIT: Duration = Duration::from_secs(400);
+/// How long work has been due before it is announced again.
+const OVERDUE_AFTER: Duration = Duration::from_secs(120);
 /// How often everything is swept after the faults.
 const LAST_SWEEPS: usize = 3;
 /// The secrets of the service, while they are being changed: it takes both.
@@ -62,7 +65,11 @@ pub(crate) fn start(sim: &Arc<Sim>, id: usize) {
         Arc::new(Process { sim: Arc::clone(sim), id, github, side: SidePorts(Arc::clone(sim), id), pipeline, secrets });
     sim.set_process(id, Some(Arc::clone(&process)));
     for queue in Queue::ALL {
-        sim.spawn(Owner::Process(id), Arc::clone(&process).work(queue));
+        if sim.weather.messages {
+            sim.spawn(Owner::Process(id), Arc::clone(&process).announce_overdue(queue));
+        } else {
+            sim.spawn(Owner::Process(id), Arc::clone(&process).work(queue));
+        }
     }
     if sim.observed().previews.is_some() {
         sim.spawn(Owner::Process(id), Arc::clone(&process).sweep_now_and_then());
@@ -119,14 +126,54 @@ impl Process {
             let items = self.pipeline.store.claim(claim).await.unwrap_or_default();
             wait = if items.is_empty() { (wait * 2).min(LONGEST_WAIT) } else { SHORTEST_WAIT };
             for item in items {
-                self.sim.spawn(Owner::Process(self.id), Arc::clone(&self).step(item));
+                self.sim.spawn(Owner::Process(self.id), Arc::clone(&self).work_on(item));
             }
             self.sim.idle(wait, heard).await;
         }
     }
 
+    /// Takes the work that a message names, and says whether the message has done its duty.
+    pub(crate) fn consume(self: Arc<Self>, key: RecordKey, done: Giver<bool>) {
+        let sim = Arc::clone(&self.sim);
+        sim.spawn(Owner::Process(self.id), async move {
+            let take = Take { key: key.clone(), now: self.sim.clock(self.id), lease: LEASE };
+            done.give(match self.pipeline.store.take(take).await {
+                Ok(Taken::Work(item)) => {
+                    !matches!(Arc::clone(&self).step(*item).await, Err(StoreError::Unavailable(_)))
+                }
+                Ok(Taken::NotBefore(due)) => {
+                    messages::send(&self.sim, key, due);
+                    true
+                }
+                Ok(Taken::Nothing) => true,
+                Err(_) => false,
+            });
+        });
+    }
+
+    /// Announces again what should have been done by now, for as long as the process lives.
+    async fn announce_overdue(self: Arc<Self>, queue: Queue) {
+        loop {
+            let span = self.sim.draw(|random| random.millis(60_000, 400_000));
+            self.sim.sleep(span).await;
+            let now = self.sim.clock(self.id);
+            let waiting = self.pipeline.store.waiting(WaitingQuery { queue, after: None, limit: 500 }).await;
+            for stored in waiting.unwrap_or_default() {
+                if stored.record.work().is_some_and(|work| work.due + OVERDUE_AFTER <= now) {
+                    messages::send(&self.sim, stored.record.key(), now);
+                }
+            }
+        }
+    }
+
+    /// Moves an item that was claimed one step.
+    async fn work_on(self: Arc<Self>, item: Stored) {
+        // What came of it is in the trace, and what was not stored comes back.
+        let _ = self.step(item).await;
+    }
+
     /// Moves one item one step.
-    async fn step(self: Arc<Self>, item: Stored) {
+    async fn step(self: Arc<Self>, item: Stored) -> Result<(), StoreError> {
         let key = item.record.key();
         let (now, version) = (self.sim.clock(self.id), item.version);
         let (result, next) = match item.record {
@@ -159,6 +206,7 @@ impl Process {
         self.sim.ring(next);
         // What is shown follows from nearly everything.
         self.sim.ring(Queue::Report);
+        result
     }
 
     /// Sweeps, now and then.

@@ -67,7 +67,7 @@ impl State {
 impl Sim {
     pub(crate) fn new(seed: u64, world: World, sabotage: Option<Sabotage>, traced: bool) -> Self {
         let mut random = Random::new(seed);
-        let weather = Weather::new(&mut random);
+        let weather = Weather::new(seed, &mut random);
         let state = State {
             random,
             faults: true,

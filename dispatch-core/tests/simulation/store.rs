@@ -10,6 +10,7 @@ use dispatch_core::ports::store::{
 };
 use dispatch_core::projection::{Update, ViewRow, project};
 
+use crate::messages;
 use crate::sabotage::Sabotage;
 use crate::sim::Sim;
 
@@ -84,8 +85,12 @@ impl SimStore {
 #[async_trait]
 impl StorePort for SimStore {
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        let summary = summary(&self.sim, &commit);
-        self.operate(self.write(commit), || format!("commits {summary}")).await
+        let (summary, work) = (summary(&self.sim, &commit), messages::of(&commit));
+        self.operate(self.write(commit), || format!("commits {summary}")).await?;
+        if self.sim.weather.messages {
+            work.into_iter().for_each(|(key, due)| messages::send(&self.sim, key, due));
+        }
+        Ok(())
     }
 
     async fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {

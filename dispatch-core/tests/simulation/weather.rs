@@ -33,10 +33,12 @@ pub(crate) struct Weather {
     pub(crate) enterprise_server: bool,
     /// Failures are told in issues.
     pub(crate) issues: bool,
+    /// Work comes by messages; else processes look for it.
+    pub(crate) messages: bool,
 }
 
 impl Weather {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(seed: u64, random: &mut Random) -> Self {
         let mut often = |levels: &[u64]| *random.pick(levels);
         let clock = often(&[0, 0, 0, 300]);
         Self {
@@ -53,6 +55,7 @@ impl Weather {
             lag: Duration::from_secs(often(&[0, 5, 60, 290])),
             enterprise_server: often(&[0, 0, 0, 1]) == 1,
             issues: often(&[0, 1]) == 1,
+            messages: seed.is_multiple_of(3),
         }
     }
 }

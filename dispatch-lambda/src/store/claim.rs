@@ -212,7 +212,7 @@ impl DynamoStore {
                 .table_name(&self.table)
                 .index_name("work")
                 .key_condition_expression("wq = :queue AND wd BETWEEN :from AND :to")
-                .expression_attribute_values(":queue", s(item::queue_name(queue)))
+                .expression_attribute_values(":queue", s(queue.as_str()))
                 .expression_attribute_values(":from", s(&from))
                 .expression_attribute_values(":to", s(&to))
                 .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))

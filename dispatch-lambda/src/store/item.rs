@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dispatch_core::Timestamp;
 use dispatch_core::delivery::DeliveryKey;
 use dispatch_core::fact::Fact;
-use dispatch_core::ports::store::{Queue, Record, RecordKey, StoreError, Stored, Work, Write};
+use dispatch_core::ports::store::{Record, RecordKey, StoreError, Stored, Work, Write};
 use dispatch_core::projection::ViewRow;
 
 /// What the keys of records, facts and rows begin with.
@@ -105,7 +105,7 @@ pub(super) fn record(key: &RecordKey, write: &Write, retention: Duration) -> Res
     put(&mut item, "v", n(write.expected.unwrap_or(0).saturating_add(1)));
     put(&mut item, "body", s(body));
     if let Some(Work { queue, lane, due, held }) = write.record.work() {
-        put(&mut item, "wq", s(queue_name(queue)));
+        put(&mut item, "wq", s(queue.as_str()));
         put(&mut item, "wd", s(if held { leased_until(due) } else { due_at(due) }));
         put(&mut item, "lane", s(lane));
         put(&mut item, "key", s(key.to_string()));
@@ -226,15 +226,6 @@ pub(super) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T,
 fn unreadable(item: &Item, error: &dyn std::fmt::Display) -> StoreError {
     let pk = item.get("pk").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
     StoreError::Unavailable(format!("the item `{pk}` cannot be read: {error}"))
-}
-
-/// A queue as the indexes have it.
-pub(super) fn queue_name(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Plan => "plan",
-        Queue::Dispatch => "dispatch",
-        Queue::Report => "report",
-    }
 }
 
 /// The place in the index `work` of what is due then and nobody is at.

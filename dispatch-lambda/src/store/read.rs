@@ -18,8 +18,9 @@ const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 25..=500;
 
 impl DynamoStore {
     /// Reads records by their keys, each as it is after everything that was written before. They are not of one moment, as a
-    /// transaction would read them: that takes 4 MB together, which the dispatches of one plan may exceed, is refused while one of them is written, and
-    /// is not promised. A step writes what it depends on, and so compares its version; it may load twice in any case.
+    /// transaction would read them: that takes 4 MB together, which the dispatches of one plan may exceed, is refused while
+    /// one of them is written, and is not promised. A step writes what it depends on, and so compares its version; it may
+    /// load twice in any case.
     pub(super) async fn records(&self, keys: &[RecordKey]) -> Result<Vec<Option<Stored>>, StoreError> {
         let keys: Vec<_> = keys.iter().map(ItemKey::record).collect();
         let items = self.items(keys.iter().cloned().collect()).await?;
@@ -56,7 +57,7 @@ impl DynamoStore {
 
     /// Reads work that waits, in the order of the keys' text.
     pub(super) async fn work_by_key(&self, query: &WaitingQuery) -> Result<Vec<Stored>, StoreError> {
-        let queue = item::queue_name(query.queue);
+        let queue = query.queue.as_str();
         let (mut found, mut after) = (Vec::new(), query.after.clone());
         while found.len() < query.limit {
             // The index has the keys alone: what they are of is read from the table, as it is now.

@@ -9,8 +9,6 @@ use dispatch_core::projection::ViewRow;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
 
-use super::writer::queue_name;
-
 /// Something to read, and where to answer.
 pub(super) enum Read {
     /// Records by their keys' text.
@@ -70,7 +68,7 @@ const WAITING: &str = "SELECT key, version, body FROM records INDEXED BY work_by
 
 fn waiting(connection: &Connection, query: &WaitingQuery) -> Result<Vec<Stored>, StoreError> {
     let after = query.after.as_deref().unwrap_or_default();
-    stored(connection, WAITING, params![queue_name(query.queue), after, query.limit])
+    stored(connection, WAITING, params![query.queue.as_str(), after, query.limit])
 }
 
 /// Records between two keys.

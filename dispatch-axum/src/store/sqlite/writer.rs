@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use dispatch_core::Timestamp;
-use dispatch_core::ports::store::{Claim, Commit, Queue, RecordKey, StoreError, Stored, Take, Taken, Work};
+use dispatch_core::ports::store::{Claim, Commit, RecordKey, StoreError, Stored, Take, Taken, Work};
 use dispatch_core::projection::{BY_NAME, EDGES, Update, ViewRow, project};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot::Sender;
@@ -210,7 +210,7 @@ pub(super) fn write_step(
 /// Writes a record; false if it does not have the version that is expected.
 fn write_record(connection: &Connection, write: &PreparedWrite) -> rusqlite::Result<bool> {
     let (queue, lane, due, held) = match &write.work {
-        Some(work) => (Some(queue_name(work.queue)), Some(&work.lane), Some(micros(work.due)), work.held),
+        Some(work) => (Some(work.queue.as_str()), Some(&work.lane), Some(micros(work.due)), work.held),
         None => (None, None, None, false),
     };
     let changed = match write.expected {
@@ -377,7 +377,7 @@ fn lease(
 
 /// The work to take: lanes take turns, and none gets more places than it has left.
 fn due_work(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<i64>> {
-    let (queue, now) = (queue_name(claim.queue), micros(claim.now));
+    let (queue, now) = (claim.queue.as_str(), micros(claim.now));
     let mut by_time = connection
         .prepare_cached("SELECT lane, due, id FROM records WHERE queue = ?1 AND due <= ?2 ORDER BY due LIMIT ?3")?;
     let mut due = by_time
@@ -426,14 +426,6 @@ fn lanes(connection: &Connection, queue: &str) -> rusqlite::Result<Vec<String>> 
     )?;
     let found = statement.query_map([queue], |row| row.get(0))?;
     found.collect()
-}
-
-pub(super) fn queue_name(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Plan => "plan",
-        Queue::Dispatch => "dispatch",
-        Queue::Report => "report",
-    }
 }
 
 pub(super) fn micros(time: Timestamp) -> i64 {
