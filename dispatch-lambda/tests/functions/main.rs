@@ -1,44 +1,33 @@
 //! The functions, as the processes that Lambda runs, on emulations of AWS and GitHub.
 //!
-//! With feature `aws-scenarios` the three systems are those of one machine, word for word: their scenarios are written once,
-//! beside the carrier of one machine, and GitHub must be asked the same.
+//! The three systems are those of one machine, word for word: their scenarios are written once, beside the carrier of one
+//! machine, and GitHub must be asked the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of a test")]
-#![cfg_attr(not(feature = "aws-scenarios"), allow(dead_code, reason = "what only scenarios ask for"))]
 
 #[path = "../aws/mod.rs"]
 mod aws;
-#[cfg(feature = "aws-scenarios")]
 mod carrier;
 mod deployment;
 mod permissions;
 mod runtime;
 
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/asked.rs"]
 mod asked;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/attacks.rs"]
 mod attacks;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/command.rs"]
 mod command;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/house.rs"]
 mod house;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/limits.rs"]
 mod limits;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/policies.rs"]
 mod policies;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/preview.rs"]
 mod preview;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/proposals.rs"]
 mod proposals;
-#[cfg(feature = "aws-scenarios")]
 #[path = "../../../dispatch-axum/tests/systems/stack.rs"]
 mod stack;
 
