@@ -15,6 +15,8 @@ import threading
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+import transactions  # noqa: F401 (it changes moto)
+
 ONE_AT_A_TIME = threading.Lock()
 
 

@@ -113,6 +113,9 @@ impl Deployment {
             carriers.spawn(queue_to(Arc::clone(&functions), queues[queue].clone(), function));
         }
         carriers.spawn(stream_to(Arc::clone(&functions), table.stream.clone()));
+        // GitHub waits ten seconds for an answer, and many functions may be starting at once.
+        let health = gateway_event("GET", "/health", &json!({}), None);
+        assert_eq!(functions.invoke("ingress", health).await.unwrap()["statusCode"], 200);
         Self { table, webhook_url, queues, functions, webhook_secret, carriers }
     }
 
@@ -276,23 +279,19 @@ async fn stream_to(functions: Arc<Functions>, stream: String) {
     let streams = aws::streams();
     let described = streams.describe_stream().stream_arn(&stream).send().await.unwrap();
     let shard = described.stream_description.unwrap().shards.unwrap().remove(0).shard_id.unwrap();
-    let mut reached = None;
+    let iterator = streams.get_shard_iterator().stream_arn(&stream).shard_id(&shard);
+    let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+    let mut place = iterator.shard_iterator;
     loop {
-        let from =
-            if reached.is_none() { ShardIteratorType::TrimHorizon } else { ShardIteratorType::AfterSequenceNumber };
-        let iterator = streams.get_shard_iterator().stream_arn(&stream).shard_id(&shard).shard_iterator_type(from);
-        let iterator = iterator.set_sequence_number(reached.clone()).send().await.unwrap().shard_iterator;
-        let records =
-            streams.get_records().set_shard_iterator(iterator).send().await.unwrap().records.unwrap_or_default();
-        let Some(last) = records.last() else {
+        let found = streams.get_records().set_shard_iterator(place.clone()).send().await.unwrap();
+        let batch: Vec<_> = found.records.unwrap_or_default().into_iter().map(stream_record).collect();
+        if batch.is_empty() {
             functions.rest().await;
             continue;
-        };
-        let last = last.dynamodb.as_ref().unwrap().sequence_number.clone();
-        let batch: Vec<_> = records.into_iter().map(stream_record).collect();
+        }
         let answer = functions.invoke("publisher", json!({ "Records": batch })).await.unwrap();
         if failed(&answer).is_empty() {
-            reached = last;
+            place = found.next_shard_iterator;
         }
     }
 }
