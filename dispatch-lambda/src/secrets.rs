@@ -24,13 +24,17 @@ impl Secret {
     /// The secret whose ARN this variable holds.
     ///
     /// # Errors
-    /// The variable is not set.
+    /// The variable is not set, or names something else: a parameter of Systems Manager, or a secret without its ARN.
     pub fn of(
         client: aws_sdk_secretsmanager::Client,
         settings: &Settings,
         name: &'static str,
     ) -> Result<Self, SettingError> {
-        let arn = settings.text(name).ok_or_else(|| missing(name, "the ARN of a secret in AWS Secrets Manager"))?;
+        const WHAT: &str = "the ARN of a secret in AWS Secrets Manager";
+        let arn = settings.text(name).ok_or_else(|| missing(name, WHAT))?;
+        if !(arn.starts_with("arn:") && arn.split(':').nth(2) == Some("secretsmanager")) {
+            return Err(wrong(name, format_args!("is not {WHAT}")));
+        }
         Ok(Self { client, name, arn: arn.to_owned() })
     }
 
@@ -66,5 +70,31 @@ impl Pace {
             self.last = Some(now);
         }
         allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
+
+    use super::*;
+
+    fn secret(arn: &str) -> Result<String, String> {
+        let config = aws_sdk_secretsmanager::Config::builder().behavior_version(BehaviorVersion::latest());
+        let client = aws_sdk_secretsmanager::Client::from_conf(config.region(Region::from_static("eu-west-1")).build());
+        let settings = [("ADMIN_TOKEN_ARN".to_owned(), arn.to_owned())].into_iter().collect();
+        Secret::of(client, &settings, "ADMIN_TOKEN_ARN").map(|secret| secret.arn).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_an_arn_of_secrets_manager_names_a_secret() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:admin-token-a1b2c3";
+        assert_eq!(secret(arn), Ok(arn.to_owned()));
+        let refused =
+            |problem: &str| Err(format!("ADMIN_TOKEN_ARN: {problem} the ARN of a secret in AWS Secrets Manager"));
+        assert_eq!(secret(""), refused("is not set; it is"));
+        for other in ["admin-token", "arn:aws:ssm:eu-west-1:000000000000:parameter/admin-token", "the token itself"] {
+            assert_eq!(secret(other), refused("is not"));
+        }
     }
 }
