@@ -15,6 +15,11 @@ pub(crate) struct ClientRules {
     pub(crate) hosts: Vec<String>,
 }
 
+/// Put into the extensions of a request: its client speaks https. Whoever accepts the connections knows that, such as a gateway
+/// in front of a function; from headers it is believed only where a trusted proxy wrote them. Cookies are then `Secure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Https;
+
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -22,7 +27,7 @@ pub(crate) struct Client {
     pub(crate) address: Option<IpAddr>,
     /// The connection comes from a trusted proxy.
     pub(crate) proxied: bool,
-    /// The client speaks https to the trusted proxy.
+    /// The client speaks https, to the trusted proxy or as [`Https`] says.
     pub(crate) https: bool,
 }
 
@@ -31,8 +36,9 @@ impl ClientRules {
     /// one. Entries further left were written by strangers.
     pub(crate) fn client(&self, parts: &Parts) -> Client {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+        let https = parts.extensions.get::<Https>().is_some();
         let Some(peer) = peer.filter(|peer| contains(&self.trusted_proxies, *peer)) else {
-            return Client { address: peer, proxied: false, https: false };
+            return Client { address: peer, proxied: false, https };
         };
         let mut address = Some(peer);
         for entry in forwarded_for(&parts.headers).iter().rev() {
@@ -41,7 +47,7 @@ impl ClientRules {
                 break;
             }
         }
-        let https = parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        let https = https || parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
         Client { address, proxied: true, https }
     }
 

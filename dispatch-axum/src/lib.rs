@@ -34,6 +34,7 @@ pub mod wording;
 #[cfg(feature = "sqlite")]
 pub mod worker;
 
+pub use client::Https;
 pub use intake::MAX_BODY;
 pub use router::router;
 pub use service::Service;

@@ -24,7 +24,8 @@ use crate::{admin, health, telemetry, webhook};
 /// | `/admin` | a login with the admin token, or the bearer | the dashboard |
 ///
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: without the peer's address an allowlist of
-/// addresses lets nobody in, and all clients share one limit of login attempts.
+/// addresses lets nobody in, and all clients share one limit of login attempts. Where clients speak https to you and not to a
+/// trusted proxy, say so with [`Https`](crate::Https).
 pub fn router(service: Service) -> Router {
     let service = Arc::new(service);
     Router::new()

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use dispatch_axum::Service;
+use dispatch_axum::{Https, Service};
 use lambda_http::request::RequestContext;
 use lambda_http::{Error, Request, RequestExt, service_fn};
 
@@ -22,7 +22,8 @@ pub async fn run(service: Service) -> Result<(), Error> {
 /// other than `$default`, nest it under `/<stage>`, which is part of the path there.
 ///
 /// The client's address is the one that the gateway saw, as it would be a socket's peer: `X-Forwarded-For` is text that the
-/// client wrote, here as everywhere.
+/// client wrote, here as everywhere. That it speaks https is certain: the gateway has no other endpoints (Amazon API Gateway
+/// Developer Guide, "Data encryption in Amazon API Gateway").
 pub fn handler(
     router: Router,
 ) -> impl lambda_http::Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
@@ -31,16 +32,12 @@ pub fn handler(
 
 /// Answers one request.
 pub(crate) async fn answer(mut router: Router, mut request: Request) -> Result<Response, Infallible> {
-    if let Some(address) = source_address(&request) {
+    if let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() {
+        let address = context.http.source_ip.as_deref().and_then(|address| address.parse::<IpAddr>().ok());
+        request.extensions_mut().insert(Https);
         // The gateway does not tell the port, and nobody asks for it.
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 0)));
+        let peer = address.map(|address| ConnectInfo(SocketAddr::new(address, 0)));
+        peer.and_then(|peer| request.extensions_mut().insert(peer));
     }
     lambda_http::Service::call(&mut router, request).await
-}
-
-fn source_address(request: &Request) -> Option<IpAddr> {
-    match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
-        _ => None,
-    }
 }

@@ -19,6 +19,7 @@ use lambda_http::{Adapter, Context, LambdaEvent, Service as _};
 use serde_json::{Value, json};
 
 const SECRET: &str = "one secret of thirty-two letters";
+const TOKEN: &str = "a token of the operator";
 
 /// A completed run of `acme/api`, as GitHub would send it.
 fn completed_run() -> String {
@@ -42,7 +43,7 @@ fn service() -> Service {
         settle: Pipeline::DEFAULT_SETTLE,
         max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
     };
-    Service::new(pipeline, SECRET.parse().unwrap())
+    Service::new(pipeline, SECRET.parse().unwrap()).admin_token(TOKEN.into())
 }
 
 fn gateway_event(method: &str, path: &str, headers: Value, body: Option<&str>, base64: bool) -> Value {
@@ -112,4 +113,23 @@ async fn a_webhook_whose_signature_is_of_another_body_is_refused() {
 async fn health_answers_and_an_unknown_path_does_not() {
     assert_eq!(answer(gateway_event("GET", "/health", json!({}), None, false)).await["statusCode"], 200);
     assert_eq!(answer(gateway_event("GET", "/nowhere", json!({}), None, false)).await["statusCode"], 404);
+}
+
+#[tokio::test]
+async fn whoever_logs_in_gets_a_cookie_for_https_and_is_known_by_it() {
+    let headers = json!({
+        "host": "dispatch.example.com",
+        "origin": "https://dispatch.example.com",
+        "content-type": "application/x-www-form-urlencoded",
+    });
+    let form = format!("token={}", TOKEN.replace(' ', "+"));
+    let login = answer(gateway_event("POST", "/admin/login", headers.clone(), Some(&form), false)).await;
+    assert_eq!(login["statusCode"], 303, "{login}");
+    let (cookie, attributes) = login["cookies"][0].as_str().unwrap().split_once("; ").unwrap();
+    assert_eq!(attributes, "Max-Age=43200; HttpOnly; SameSite=Strict; Secure");
+    let mut page = gateway_event("GET", "/admin", headers, None, false);
+    for (cookies, status) in [(json!([]), 303), (json!(["other=1", cookie]), 200)] {
+        page["cookies"] = cookies;
+        assert_eq!(answer(page.clone()).await["statusCode"], status);
+    }
 }

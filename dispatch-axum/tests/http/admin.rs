@@ -189,6 +189,13 @@ async fn behind_https_the_cookie_is_secure_if_a_trusted_proxy_says_so() {
 }
 
 #[tokio::test]
+async fn the_cookie_is_secure_where_the_embedder_knows_that_the_client_speaks_https() {
+    let mut request = login(TOKEN);
+    request.extensions_mut().insert(dispatch_axum::Https);
+    assert!(Site::new().send(request).await.header("set-cookie").ends_with("; Secure"));
+}
+
+#[tokio::test]
 async fn every_answer_forbids_scripts_frames_guesses_and_memories() {
     let site = Site::new();
     for request in [get("/admin"), get("/admin/login"), as_admin(get("/admin")), as_admin(get("/admin/x")), login("x")]
