@@ -38,6 +38,7 @@ impl Carrier {
     /// Begins nothing more.
     pub async fn end(&mut self) {
         self.deployment.carry_nothing().await;
+        assert_eq!(self.deployment.failures(), 0, "no function failed");
         permissions::are_enough(&self.deployment).await;
     }
 }

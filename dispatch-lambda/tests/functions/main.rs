@@ -8,9 +8,15 @@
 #[path = "../aws/mod.rs"]
 mod aws;
 mod carrier;
+mod dashboard;
 mod deployment;
+mod events;
+mod failures;
 mod permissions;
 mod runtime;
+mod stage;
+mod story;
+mod terraform;
 
 #[path = "../../../dispatch-axum/tests/systems/asked.rs"]
 mod asked;
@@ -32,78 +38,22 @@ mod proposals;
 mod stack;
 
 use std::process::Command;
-use std::sync::Arc;
 
-use dispatch_core::Timestamp;
-use dispatch_core::guardrail::Guardrails;
-use dispatch_core::name::Repository;
-use dispatch_core::pipeline::{Pipeline, WebhookRequest};
-use dispatch_core::ports::store::{Queue, StorePort, WaitingQuery};
-use dispatch_core::ports::{BoundedPolicyMemory, Offline};
+use dispatch_core::ports::store::StorePort;
 use dispatch_core::projection::Counter;
-use dispatch_core::retry::RetryPolicy;
-use dispatch_core::testing::World;
-use dispatch_core::testing::account::{STARTED, STARTS, add_agreement};
-use dispatch_core::testing::world::RunSpec;
 use dispatch_core::webhook::WebhookSecrets;
-use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use serde_json::json;
 
-use self::deployment::{Deployment, failed, gateway_event, queue_event, until};
-
-fn repository(name: &str) -> Repository {
-    name.parse().unwrap()
-}
-
-/// `acme/api`, whose runs start a run of `acme/web`.
-fn agreed() -> World {
-    let mut world = World::new(Timestamp::now());
-    add_agreement(&mut world, &repository("acme/api"), &[repository("acme/web")]).unwrap();
-    world
-}
-
-/// A deployment, and the GitHub that it is for.
-struct Stage {
-    deployment: Deployment,
-    emulator: Emulator,
-}
-
-impl Stage {
-    async fn of(world: World) -> Self {
-        let options = EmulatorOptions { pace: None, ..EmulatorOptions::default() };
-        let emulator = Emulator::start(world, options).await.unwrap();
-        Self { deployment: Deployment::beside(&emulator).await, emulator }
-    }
-
-    /// Lets a run complete whose completion starts another.
-    fn completes(&self) {
-        self.emulator.world().complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
-    }
-
-    /// How many runs were started.
-    fn started(&self) -> usize {
-        self.emulator.world().runs().filter(|run| run.workflow == STARTED).count()
-    }
-
-    async fn counted(&self, counter: Counter) -> u64 {
-        self.deployment.table.store().counters(&[counter.to_string()]).await.unwrap()[0]
-    }
-
-    /// What waits in a queue of the store.
-    async fn waits(&self, queue: Queue) -> usize {
-        self.deployment.table.store().waiting(WaitingQuery { queue, after: None, limit: 10 }).await.unwrap().len()
-    }
-}
+use self::deployment::until;
+use self::events::{failed, gateway_event, queue_event};
+use self::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completed_run_starts_another_and_the_dashboard_shows_the_way() {
-    let stage = Stage::of(agreed()).await;
+    let stage = Stage::new().await;
     stage.completes();
-    until("the run is started", async || stage.started() == 1).await;
+    stage.starts(1).await;
     until("the read models tell of it", async || stage.counted(Counter::Triggered).await == 1).await;
-    until("nothing is left to do", async || stage.waits(Queue::Plan).await + stage.waits(Queue::Dispatch).await == 0)
-        .await;
-    assert_eq!(stage.started(), 1, "and no second time");
     let (status, page) = stage.deployment.admin("/admin").await;
     assert_eq!(status, 200, "{page}");
     assert!(page.contains("acme/api"), "{page}");
@@ -114,7 +64,7 @@ async fn a_completed_run_starts_another_and_the_dashboard_shows_the_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_twice_late_or_damaged_do_nothing_twice_and_hold_up_no_other() {
-    let mut stage = Stage::of(agreed()).await;
+    let mut stage = Stage::new().await;
     stage.completes();
     until("the run is started", async || stage.started() == 1).await;
     stage.deployment.carry_nothing().await;
@@ -129,42 +79,8 @@ async fn messages_that_come_twice_late_or_damaged_do_nothing_twice_and_hold_up_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_whose_message_was_lost_is_announced_again_when_it_is_overdue() {
-    let stage = Stage::of(agreed()).await;
-    // Stored five minutes ago by somebody who died before the message was sent.
-    let earlier = Timestamp::now() - std::time::Duration::from_secs(300);
-    let pipeline = Pipeline {
-        github: Arc::new(Offline),
-        store: Arc::new(stage.deployment.table.store()),
-        policies: Arc::new(BoundedPolicyMemory::new(1)),
-        guardrails: Guardrails::from_settings(&[("OWNER_ALLOWLIST".to_owned(), "acme".to_owned())].into()).unwrap(),
-        retry: RetryPolicy::default(),
-        settle: Pipeline::DEFAULT_SETTLE,
-        max_event_age: Pipeline::DEFAULT_MAX_EVENT_AGE,
-    };
-    let webhook = {
-        let mut world = agreed();
-        world.take_webhooks();
-        world.complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
-        world.take_webhooks().remove(0)
-    };
-    let secrets: WebhookSecrets = stage.emulator.webhook_secret().parse().unwrap();
-    let signature = secrets.sign(&webhook.body);
-    let request = WebhookRequest {
-        signature: Some(signature.as_bytes()),
-        event: Some(&webhook.event),
-        delivery: Some(webhook.delivery.as_str()),
-        body: &webhook.body,
-    };
-    pipeline.ingress(&secrets, request, earlier).await.unwrap();
-    assert_eq!(stage.waits(Queue::Plan).await, 1, "nobody knows of it");
-    stage.deployment.invoke("schedule", json!({ "chore": "overdue" })).await.unwrap();
-    until("it is decided about", async || stage.waits(Queue::Plan).await == 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_signed_with_a_secret_that_was_put_in_place_a_moment_ago_is_accepted() {
-    let stage = Stage::of(agreed()).await;
+    let stage = Stage::new().await;
     let signed_with = |secret: &str| {
         let secrets: WebhookSecrets = secret.parse().unwrap();
         let headers = json!({
@@ -185,20 +101,6 @@ async fn a_webhook_signed_with_a_secret_that_was_put_in_place_a_moment_ago_is_ac
     assert_eq!(status(newer).await, 202);
     assert_eq!(status("a secret that nobody has ever put there").await, 401);
     assert_eq!(status(newer).await, 202, "and stays in force");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_functions_ask_of_aws_is_allowed_by_their_roles() {
-    let stage = Stage::of(agreed()).await;
-    stage.completes();
-    until("the read models tell of it", async || stage.counted(Counter::Triggered).await == 1).await;
-    for page in ["/admin", "/admin/parked", "/admin/health", "/admin/graph", "/admin/environments"] {
-        assert_eq!(stage.deployment.admin(page).await.0, 200, "{page}");
-    }
-    for chore in ["overdue", "recover", "sweep", "expire"] {
-        stage.deployment.invoke("schedule", json!({ "chore": chore })).await.unwrap();
-    }
-    permissions::are_enough(&stage.deployment).await;
 }
 
 #[test]

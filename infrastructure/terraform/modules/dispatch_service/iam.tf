@@ -1,15 +1,20 @@
 # One role for each function. What it may do is in permissions.json: `calls` are the function's own, `trigger` is what Lambda
-# does in its name to read a queue or the stream. What a transaction does is allowed as the actions that it is made of.
+# does in its name to read a queue or the stream. What a transaction does is allowed as the actions that it is made of (Amazon
+# DynamoDB Developer Guide, "Using IAM with DynamoDB transactions"). `calls` are exactly what the functions ask for: the tests
+# of dispatch-lambda compare them with what an emulation of AWS was asked.
 
 locals {
   permissions = jsondecode(file("${path.module}/permissions.json"))
 
   resources = {
-    table   = [aws_dynamodb_table.dispatch.arn]
-    indexes = [for index in ["work", "work_by_key"] : "${aws_dynamodb_table.dispatch.arn}/index/${index}"]
-    stream  = [aws_dynamodb_table.dispatch.stream_arn]
+    table  = [aws_dynamodb_table.dispatch.arn]
+    stream = [aws_dynamodb_table.dispatch.stream_arn]
     # A list is asked for by the table and not by the stream.
     streams = ["${aws_dynamodb_table.dispatch.arn}/stream/*"]
+
+    # A query of an index is allowed on the index, and does not need the table.
+    index_work        = ["${aws_dynamodb_table.dispatch.arn}/index/work"]
+    index_work_by_key = ["${aws_dynamodb_table.dispatch.arn}/index/work_by_key"]
 
     requests               = [aws_sqs_queue.work["requests"].arn]
     targets                = [aws_sqs_queue.work["targets"].arn]

@@ -160,6 +160,42 @@ run "each_function_may_do_what_it_does_and_nothing_else" {
     error_message = "A function may take another one's work."
   }
 
+  # Work is paged through by its key, and what is overdue is found by its time.
+  assert {
+    condition = { for name, policy in aws_iam_role_policy.functions : name => flatten([
+      for statement in jsondecode(policy.policy).Statement : [
+        for resource in statement.Resource : [for action in statement.Action : "${action} ${trimprefix(resource, "arn:aws:dynamodb:eu-west-1:000000000000:table/dispatch/index/")}"]
+        if strcontains(resource, "/index/")
+      ]
+      ]) } == {
+      planner    = ["dynamodb:Query work_by_key"]
+      admin      = ["dynamodb:Query work_by_key"]
+      schedule   = ["dynamodb:Query work"]
+      ingress    = []
+      dispatcher = []
+      facts      = []
+      publisher  = []
+    }
+    error_message = "A function may use an index that it does not need."
+  }
+
+  # Work is announced to those who do it by whoever makes it: what a webhook leaves to do is decided first.
+  assert {
+    condition = { for name, policy in aws_iam_role_policy.functions : name => flatten([
+      for statement in jsondecode(policy.policy).Statement : [for resource in statement.Resource : trimprefix(resource, "arn:aws:sqs:eu-west-1:000000000000:")]
+      if contains(statement.Action, "sqs:SendMessage")
+      ]) } == {
+      ingress    = ["requests"]
+      planner    = ["requests", "targets"]
+      dispatcher = ["targets"]
+      admin      = ["requests", "targets"]
+      schedule   = ["requests", "targets"]
+      facts      = []
+      publisher  = ["publisher-dlq"]
+    }
+    error_message = "A function may send what it has no reason to."
+  }
+
   # Nobody but the publisher reads the stream or uses the bus.
   assert {
     condition = [for name, policy in aws_iam_role_policy.functions : name
