@@ -5,47 +5,8 @@ mock_provider "aws" {
 }
 
 variables {
-  image_tag       = "v1.2.3"
-  github_app_id   = 7
-  github_app_slug = "dispatch"
-  owner_allowlist = ["acme"]
   settings        = { MAX_EVENT_AGE = "12h" }
   alarm_topic_arn = "arn:aws:sns:eu-west-1:000000000000:somebody"
-}
-
-override_resource {
-  target = aws_sqs_queue.work["requests"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:requests", url = "https://sqs.example/requests" }
-}
-
-override_resource {
-  target = aws_sqs_queue.work["targets"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:targets", url = "https://sqs.example/targets" }
-}
-
-override_resource {
-  target = aws_sqs_queue.work["facts"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:facts", url = "https://sqs.example/facts" }
-}
-
-override_resource {
-  target = aws_sqs_queue.dead_letters["requests"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:requests-dlq", url = "https://sqs.example/requests-dlq" }
-}
-
-override_resource {
-  target = aws_sqs_queue.dead_letters["targets"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:targets-dlq", url = "https://sqs.example/targets-dlq" }
-}
-
-override_resource {
-  target = aws_sqs_queue.dead_letters["facts"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:facts-dlq", url = "https://sqs.example/facts-dlq" }
-}
-
-override_resource {
-  target = aws_sqs_queue.dead_letters["publisher"]
-  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:publisher-dlq", url = "https://sqs.example/publisher-dlq" }
 }
 
 run "each_function_is_told_what_it_needs_and_is_missed_when_it_fails" {

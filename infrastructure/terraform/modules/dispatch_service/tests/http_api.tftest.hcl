@@ -4,13 +4,6 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-variables {
-  image_tag       = "v1.2.3"
-  github_app_id   = 7
-  github_app_slug = "dispatch"
-  owner_allowlist = ["acme"]
-}
-
 run "webhooks_health_and_the_dashboard_are_reached_and_nothing_else" {
   # Only webhooks health and the dashboard are reached.
   assert {

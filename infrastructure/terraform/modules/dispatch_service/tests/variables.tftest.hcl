@@ -4,13 +4,6 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-variables {
-  image_tag       = "v1.2.3"
-  github_app_id   = 7
-  github_app_slug = "dispatch"
-  owner_allowlist = ["acme"]
-}
-
 run "each_mistake_is_told" {
   command = plan
 

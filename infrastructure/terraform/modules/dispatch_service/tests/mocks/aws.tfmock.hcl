@@ -67,3 +67,63 @@ mock_resource "aws_apigatewayv2_api" {
     execution_arn = "arn:aws:execute-api:eu-west-1:000000000000:api"
   }
 }
+
+override_resource {
+  target = aws_sqs_queue.work["requests"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:requests", url = "https://sqs.example/requests" }
+}
+
+override_resource {
+  target = aws_sqs_queue.work["targets"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:targets", url = "https://sqs.example/targets" }
+}
+
+override_resource {
+  target = aws_sqs_queue.work["facts"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:facts", url = "https://sqs.example/facts" }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters["requests"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:requests-dlq", url = "https://sqs.example/requests-dlq" }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters["targets"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:targets-dlq", url = "https://sqs.example/targets-dlq" }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters["facts"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:facts-dlq", url = "https://sqs.example/facts-dlq" }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters["publisher"]
+  values = { arn = "arn:aws:sqs:eu-west-1:000000000000:publisher-dlq", url = "https://sqs.example/publisher-dlq" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.functions["ingress"]
+  values = { arn = "arn:aws:logs:eu-west-1:000000000000:log-group:ingress" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.functions["planner"]
+  values = { arn = "arn:aws:logs:eu-west-1:000000000000:log-group:planner" }
+}
+
+override_resource {
+  target = aws_secretsmanager_secret.made["webhook_secret"]
+  values = { arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:webhook_secret" }
+}
+
+override_resource {
+  target = aws_secretsmanager_secret.made["app_private_key"]
+  values = { arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:app_private_key" }
+}
+
+override_resource {
+  target = aws_secretsmanager_secret.made["admin_token"]
+  values = { arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:admin_token" }
+}
