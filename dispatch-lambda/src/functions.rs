@@ -62,15 +62,15 @@ impl Function {
         ("publisher", Self::Publisher),
     ];
 
-    /// Serves the events of this function, until its environment ends.
+    /// Serves the events of this function, until its environment ends. Each client of AWS is built once.
     ///
     /// # Errors
-    /// A setting is wrong, a secret cannot be read, or the runtime API ended the conversation.
-    pub async fn run(self, settings: Settings) -> Result<(), Error> {
-        let with = Environment { settings: &settings, config: aws::config(&settings)? };
+    /// A setting is missing or wrong, a secret cannot be read, or the runtime API ended the conversation.
+    pub async fn run(self, settings: &Settings, pipeline: PipelineSettings) -> Result<(), Error> {
+        let with = Environment { settings, pipeline, aws: aws::config(settings)? };
         match self {
             Self::Ingress => {
-                let pipeline = with.pipeline(with.announcing()?, Arc::new(Offline))?;
+                let pipeline = with.pipeline(announcing(&with.store()?, &with.announcer()?), Arc::new(Offline))?;
                 let ingress = Ingress::new(pipeline, with.secret("GITHUB_WEBHOOK_SECRET_ARN")?).await?;
                 lambda_http::run(Arc::new(ingress).handler()).await
             }
@@ -98,7 +98,7 @@ impl Function {
             }
             Self::Publisher => {
                 let bus = with.required("EVENT_BUS_NAME", "the bus that facts go to")?;
-                let publisher = Publisher::new(aws_sdk_eventbridge::Client::new(&with.config), bus);
+                let publisher = Publisher::new(aws_sdk_eventbridge::Client::new(&with.aws), bus);
                 lambda_runtime::run(service_fn(|event: LambdaEvent<StreamBatch>| async {
                     Ok::<_, Error>(publisher.publish(event.payload).await)
                 }))
@@ -125,7 +125,8 @@ impl FromStr for Function {
 /// What functions are made of.
 struct Environment<'a> {
     settings: &'a Settings,
-    config: aws_types::SdkConfig,
+    pipeline: PipelineSettings,
+    aws: aws_types::SdkConfig,
 }
 
 impl Environment<'_> {
@@ -135,32 +136,26 @@ impl Environment<'_> {
 
     fn store(&self) -> Result<DynamoStore, SettingError> {
         let table = self.required("TABLE_NAME", "the DynamoDB table")?;
-        let client = aws_sdk_dynamodb::Client::new(&self.config);
-        Ok(DynamoStore::new(client, table, PipelineSettings::read(self.settings)?.retention))
+        Ok(DynamoStore::new(aws_sdk_dynamodb::Client::new(&self.aws), table, self.pipeline.retention))
     }
 
     fn announcer(&self) -> Result<Announcer, SettingError> {
         let requests = self.required("REQUESTS_QUEUE_URL", "the queue of deliveries to decide about")?;
         let targets = self.required("TARGETS_QUEUE_URL", "the queue of dispatches to call")?;
-        Ok(Announcer::new(aws_sdk_sqs::Client::new(&self.config), requests, targets))
-    }
-
-    fn announcing(&self) -> Result<Arc<dyn StorePort>, SettingError> {
-        Ok(Arc::new(Announcing::new(self.store()?, self.announcer()?)))
+        Ok(Announcer::new(aws_sdk_sqs::Client::new(&self.aws), requests, targets))
     }
 
     fn secret(&self, name: &'static str) -> Result<Secret, SettingError> {
-        Secret::of(aws_sdk_secretsmanager::Client::new(&self.config), self.settings, name)
+        Secret::of(aws_sdk_secretsmanager::Client::new(&self.aws), self.settings, name)
     }
 
     /// Who the App is must be said: asking GitHub would take its time whenever a function starts.
     fn pipeline(&self, store: Arc<dyn StorePort>, github: Arc<dyn GitHubPort>) -> Result<Pipeline, SettingError> {
-        let settings = PipelineSettings::read(self.settings)?;
         self.required("GITHUB_APP_SLUG", "the App's name in URLs")?;
         self.required("OWNER_ALLOWLIST", "whose events count, with commas; `*` for everybody's")?;
-        let guardrails = settings.limit(Guardrails::from_settings(self.settings.as_map())?);
+        let guardrails = self.pipeline.limit(Guardrails::from_settings(self.settings.as_map())?);
         let policies = Arc::new(BoundedPolicyMemory::new(REMEMBERED_POLICIES));
-        let PipelineSettings { retry, settle, max_event_age, .. } = settings;
+        let PipelineSettings { retry, settle, max_event_age, .. } = self.pipeline;
         Ok(Pipeline { github, store, policies, guardrails, retry, settle, max_event_age })
     }
 
@@ -176,35 +171,30 @@ impl Environment<'_> {
     }
 
     async fn consumer(&self) -> Result<Consumer, Error> {
-        let (store, announcer, github) = (self.announcing()?, self.announcer()?, self.github().await?);
+        let (announcer, github) = (self.announcer()?, self.github().await?);
+        let store = announcing(&self.store()?, &announcer);
         let pipeline = self.pipeline(Arc::clone(&store), Arc::clone(&github) as _)?;
         Ok(Consumer::new(store, Steps::new(pipeline, Some(Telling::through(github))), announcer))
     }
 
     async fn schedule(&self) -> Result<Schedule, Error> {
-        let github = self.github().await?;
-        Ok(Schedule {
-            pipeline: self.pipeline(self.announcing()?, Arc::clone(&github) as _)?,
-            store: self.store()?,
-            announcer: self.announcer()?,
-            log: github,
-            sweep_limit: PipelineSettings::read(self.settings)?.sweep_limit,
-        })
+        let (store, announcer, github) = (self.store()?, self.announcer()?, self.github().await?);
+        let pipeline = self.pipeline(announcing(&store, &announcer), Arc::clone(&github) as _)?;
+        Ok(Schedule { pipeline, store, announcer, log: github, sweep_limit: self.pipeline.sweep_limit })
     }
 
     async fn admin(&self) -> Result<Service, Error> {
-        let pipeline = self.pipeline(self.announcing()?, Arc::new(Offline))?;
+        let pipeline = self.pipeline(announcing(&self.store()?, &self.announcer()?), Arc::new(Offline))?;
         let token = admin_token(self.secret("ADMIN_TOKEN_ARN")?.read().await?)?;
-        // Nobody's: webhooks go to another function.
-        let nobodys: [u8; 32] = rand()?;
-        let secret: String = nobodys.iter().map(|byte| format!("{byte:02x}")).collect();
         let networks = networks(self.settings, "ADMIN_IP_ALLOWLIST")?;
-        Ok(Service::new(pipeline, secret.parse()?).admin_token(token).admin_ip_allowlist(networks))
+        // Webhooks go to another function: nobody can sign one for this.
+        let random = || getrandom::u64().map_err(|error| error.to_string());
+        let nobodys = format!("{:016x}{:016x}", random()?, random()?);
+        Ok(Service::new(pipeline, nobodys.parse()?).admin_token(token).admin_ip_allowlist(networks))
     }
 }
 
-fn rand() -> Result<[u8; 32], Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
+/// A store whose steps are announced.
+fn announcing(store: &DynamoStore, announcer: &Announcer) -> Arc<dyn StorePort> {
+    Arc::new(Announcing::new(store.clone(), announcer.clone()))
 }

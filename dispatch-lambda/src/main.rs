@@ -25,8 +25,9 @@ async fn run() -> Result<(), Error> {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings: Settings = variables.collect();
-    write_log(PipelineSettings::read(&settings)?.log_level);
-    function.run(settings).await
+    let pipeline = PipelineSettings::read(&settings)?;
+    write_log(pipeline.log_level);
+    function.run(&settings, pipeline).await
 }
 
 /// One JSON object in each line, with the spans around it. Libraries speak up only for warnings.
