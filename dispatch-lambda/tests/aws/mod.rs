@@ -54,7 +54,8 @@ pub(crate) fn config() -> SdkConfig {
 
 fn start() -> Emulator {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/server.py");
-    let mut process = Command::new(installed().join("bin/python"))
+    let installed = installed(FOLDER, &[MOTO]).unwrap_or_else(|problem| panic!("these tests emulate AWS: {problem}"));
+    let mut process = Command::new(installed.join("bin/python"))
         .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -67,34 +68,34 @@ fn start() -> Emulator {
     Emulator { endpoint: format!("http://127.0.0.1:{}", port.trim_end()), _process: process }
 }
 
-/// The virtual environment, which is made if it is not there. Of several processes of tests one makes it, and the others wait.
-fn installed() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join(FOLDER);
+/// A virtual environment with a package, which is made if it is not there. Of several processes of tests one makes it, and the
+/// others wait. Answers with what is missing, if it cannot be made.
+pub(crate) fn installed(folder: &str, package: &[&str]) -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join(folder);
     std::fs::create_dir_all(&folder).expect("a folder for the emulation of AWS");
-    let lock = File::create(folder.with_extension("lock")).expect("a lock file");
+    // Beside the folder: making the environment clears it.
+    let lock = File::create(folder.with_added_extension("lock")).expect("a lock file");
     lock.lock().expect("the lock");
     let complete = folder.join("complete");
     if !complete.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MOTO];
-        run(Command::new(folder.join("bin/python")).args(pip));
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(folder.join("bin/python")).args(pip).args(package))?;
         File::create(complete).expect("a mark that all is installed");
     }
-    folder
+    Ok(folder)
 }
 
-fn run(command: &mut Command) {
+fn run(command: &mut Command) -> Result<(), String> {
     match command.stdin(Stdio::null()).output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            panic!("these tests need Python 3 (`python3`, with `venv`) to emulate AWS, and it is missing")
+            Err("Python 3 (`python3`, with `venv`) is missing".to_owned())
         }
-        Err(error) => panic!("{command:?} cannot run: {error}"),
-        Ok(output) if output.status.success() => {}
+        Err(error) => Err(format!("{command:?} cannot run: {error}")),
+        Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
-            panic!(
-                "{command:?} failed, and it needs `venv` and a package index: {}",
-                String::from_utf8_lossy(&output.stderr)
-            )
+            let error = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{command:?} failed, and it needs `venv` and a package index: {error}"))
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #[path = "../aws/mod.rs"]
 mod aws;
+mod cargo_lambda;
 mod carrier;
 mod dashboard;
 mod deployment;
