@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use dispatch_core::Timestamp;
 use dispatch_core::ports::store::{Queue, StorePort as _, WaitingQuery};
 use dispatch_core::testing::account::STARTS;
 use dispatch_core::testing::world::RunSpec;
@@ -15,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::aws;
 use crate::aws::table::Table;
-use crate::deployment::{failed, gateway_event, queue_event, secrets, until};
+use crate::deployment::{secrets, until};
+use crate::events::{failed, gateway_event, queue_event};
+use crate::stage::{agreed, repository};
 
 /// What is installed, and where.
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
@@ -91,7 +94,7 @@ impl Drop for Function {
 async fn under_cargo_lambda_github_delivers_a_webhook_and_a_wrong_signature_is_refused() {
     let (table, emulator) = (Table::new().await, {
         let options = EmulatorOptions { pace: None, ..EmulatorOptions::default() };
-        Emulator::start(crate::agreed(), options).await.unwrap()
+        Emulator::start(agreed(Timestamp::now()), options).await.unwrap()
     });
     let name = format!("{}-cargo-lambda", table.name);
     let secret = secrets().create_secret().name(name).secret_string(emulator.webhook_secret()).send().await.unwrap();
@@ -105,7 +108,7 @@ async fn under_cargo_lambda_github_delivers_a_webhook_and_a_wrong_signature_is_r
     ]);
     let Some(ingress) = Function::start("ingress", &table, &variables) else { return };
     emulator.set_webhook_url(&format!("http://{}/webhooks/github", ingress.address));
-    emulator.world().complete_run(&crate::repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
+    emulator.world().complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
     until("it is durable", async || {
         let query = WaitingQuery { queue: Queue::Plan, after: None, limit: 10 };
         table.store().waiting(query).await.unwrap().len() == 1
@@ -124,6 +127,6 @@ async fn under_cargo_lambda_a_batch_is_answered_with_what_failed() {
     let Some(facts) = Function::start("facts", &table, &BTreeMap::new()) else { return };
     // One that is not there any more, and one that is none.
     let unknown = json!({ "detail": { "id": "unknown" } }).to_string();
-    let answer = facts.invoke(&queue_event(&[("unknown", &unknown), ("damaged", "{")]));
+    let answer = facts.invoke(&queue_event(&[("unknown", unknown.as_str()), ("damaged", "{")]));
     assert_eq!(failed(&answer), ["damaged"], "{answer}");
 }
