@@ -8,13 +8,17 @@ use dispatch_axum::step::Telling;
 use dispatch_axum::store::SqliteStore;
 use dispatch_axum::worker::{WorkerOptions, Workers};
 use dispatch_axum::{Service, router};
+use dispatch_core::fact::Fact;
 use dispatch_core::pipeline::Pipeline;
 use dispatch_github::emulator::Emulator;
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::house::{DEADLINE, client, pipeline};
+
+const DATABASE: &str = "dispatch.sqlite";
 
 /// What carries the work of a house.
 pub struct Carrier {
@@ -22,7 +26,7 @@ pub struct Carrier {
     pub webhook_url: String,
     workers: Option<Workers>,
     serving: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Carrier {
@@ -32,7 +36,7 @@ impl Carrier {
     /// Starts to work for the App of an emulator, which delivers there from now on.
     pub async fn start(emulator: &Emulator) -> Self {
         let (github, folder) = (client(emulator), tempfile::tempdir().unwrap());
-        let store = SqliteStore::open(folder.path().join("dispatch.sqlite")).unwrap();
+        let store = SqliteStore::open(folder.path().join(DATABASE)).unwrap();
         let pipeline = pipeline(Arc::clone(&github), Arc::new(store));
         let workers = Workers::telling(pipeline.clone(), Telling::through(github), WorkerOptions::default());
         let service = Service::new(pipeline.clone(), emulator.webhook_secret().parse().unwrap());
@@ -42,14 +46,18 @@ impl Carrier {
         emulator.set_webhook_url(&webhook_url);
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self { pipeline, webhook_url, workers: Some(workers), serving, _folder: folder }
+        Self { pipeline, webhook_url, workers: Some(workers), serving, folder }
     }
 
-    /// Begins nothing more.
-    pub async fn end(&mut self) {
+    /// Begins nothing more, and answers with all facts.
+    pub async fn end(&mut self) -> Vec<Fact> {
         self.serving.abort();
         if let Some(workers) = self.workers.take() {
             assert_eq!(workers.shutdown(DEADLINE).await, 0, "steps that did not end");
         }
+        let database = Connection::open(self.folder.path().join(DATABASE)).unwrap();
+        let mut facts = database.prepare("SELECT body FROM facts").unwrap();
+        let facts = facts.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        facts.map(|fact| serde_json::from_str(&fact.unwrap()).unwrap()).collect()
     }
 }

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use crate::asked::Asked;
 use crate::carrier::Carrier;
 use crate::policies::{File, example};
+use crate::told;
 
 /// How long something may take that takes milliseconds, on a machine that does much else.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -40,6 +41,7 @@ pub struct House {
     pub pipeline: Pipeline,
     pub webhook_url: String,
     carrier: Carrier,
+    name: String,
 }
 
 impl House {
@@ -49,10 +51,11 @@ impl House {
     }
 
     pub async fn over(world: World) -> Self {
+        let name = told::name();
         let options = EmulatorOptions { pace: None, ..EmulatorOptions::default() };
         let emulator = Emulator::start(world, options).await.unwrap();
         let carrier = Carrier::start(&emulator).await;
-        Self { emulator, pipeline: carrier.pipeline.clone(), webhook_url: carrier.webhook_url.clone(), carrier }
+        Self { emulator, pipeline: carrier.pipeline.clone(), webhook_url: carrier.webhook_url.clone(), carrier, name }
     }
 
     /// Lets something happen at GitHub, and waits until all that follows at once was done.
@@ -250,14 +253,13 @@ impl House {
 
     /// Ends the test: everything that GitHub was asked has been looked at.
     pub async fn finish(self) {
-        self.runs_are_found().await;
         assert_eq!(self.end().await.all(), "", "asked for and not looked at");
     }
 
-    /// Ends the test, and answers with what GitHub was asked since the last time.
+    /// Ends the test, and answers with what GitHub was asked since the last time. The facts are those of the scenario.
     pub async fn end(mut self) -> Asked {
-        self.settled().await;
-        self.carrier.end().await;
+        self.runs_are_found().await;
+        told::assert_as_ever(&self.name, &self.carrier.end().await);
         let asked = self.asked();
         self.emulator.shutdown().await;
         asked

@@ -1,7 +1,7 @@
 //! The functions, as the processes that Lambda runs, on emulations of AWS and GitHub.
 //!
 //! The three systems are those of one machine, word for word: their scenarios are written once, beside the carrier of one
-//! machine, and GitHub must be asked the same.
+//! machine, GitHub must be asked the same, and the same facts be told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
@@ -37,6 +37,8 @@ mod preview;
 mod proposals;
 #[path = "../../../dispatch-axum/tests/systems/stack.rs"]
 mod stack;
+#[path = "../../../dispatch-axum/tests/systems/told.rs"]
+mod told;
 
 use std::process::Command;
 
