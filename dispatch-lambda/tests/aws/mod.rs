@@ -56,6 +56,8 @@ fn start() -> Emulator {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/server.py");
     let installed = installed(FOLDER, &[MOTO]).unwrap_or_else(|problem| panic!("these tests emulate AWS: {problem}"));
     let mut process = Command::new(installed.join("bin/python"))
+        // Nothing is written beside the script.
+        .arg("-B")
         .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,8 +2,7 @@
 
 The port is the one line that it prints. `GET /recorded` answers what each access key asked for, in the words of IAM, and how.
 `PUT /refused` names the access keys of a deployment that are denied the table, until it names others. Requests are answered one
-at a time: moto takes back a transaction that fails by restoring the whole table, and would take back what others wrote
-meanwhile.
+at a time: a transaction that fails is taken back, and what others wrote meanwhile must not be.
 """
 
 import io
