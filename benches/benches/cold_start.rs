@@ -11,6 +11,9 @@
 //! least function starts once, as it was built for them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
+#[path = "../../dispatch-lambda/tests/functions/events/gateway.rs"]
+mod event;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -25,6 +28,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use self::event::gateway_event;
 
 /// How often each starts.
 const STARTS: usize = 200;
@@ -82,27 +87,8 @@ fn functions(binary: &Path) -> Vec<Candidate> {
     ]
 }
 
-/// A request as an HTTP API hands it on (payload format 2.0).
 fn request(path: &str) -> Value {
-    json!({
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": { "host": "dispatch.example.com" },
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "api-id",
-            "domainName": "dispatch.example.com",
-            "http": { "method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x" },
-            "requestId": "id",
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": "02/Jan/2026:03:04:05 +0000",
-            "timeEpoch": 1_767_323_045_000_u64,
-        },
-        "isBase64Encoded": false,
-    })
+    gateway_event("GET", path, &json!({ "host": "dispatch.example.com" }), None)
 }
 
 /// A binary as it is deployed. Each package is built alone, because packages that are built together share their features.

@@ -35,9 +35,10 @@ pub(crate) async fn answer(mut router: Router, mut request: Request) -> Result<R
     if let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() {
         let address = context.http.source_ip.as_deref().and_then(|address| address.parse::<IpAddr>().ok());
         request.extensions_mut().insert(Https);
-        // The gateway does not tell the port, and nobody asks for it.
-        let peer = address.map(|address| ConnectInfo(SocketAddr::new(address, 0)));
-        peer.and_then(|peer| request.extensions_mut().insert(peer));
+        if let Some(address) = address {
+            // The gateway does not tell the port, and nobody asks for it.
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 0)));
+        }
     }
     lambda_http::Service::call(&mut router, request).await
 }

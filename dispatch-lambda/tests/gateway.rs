@@ -1,6 +1,9 @@
 //! Events in the form in which an HTTP API (payload format 2.0) sends them, through the adapter into the Router.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "functions/events/gateway.rs"]
+mod event;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +20,8 @@ use dispatch_core::webhook::WebhookSecrets;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, LambdaEvent, Service as _};
 use serde_json::{Value, json};
+
+use self::event::gateway_event;
 
 const SECRET: &str = "one secret of thirty-two letters";
 const TOKEN: &str = "a token of the operator";
@@ -46,29 +51,6 @@ fn service() -> Service {
     Service::new(pipeline, SECRET.parse().unwrap()).admin_token(TOKEN.into())
 }
 
-fn gateway_event(method: &str, path: &str, headers: Value, body: Option<&str>, base64: bool) -> Value {
-    json!({
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "api-id",
-            "domainName": "hooks.example.com",
-            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x" },
-            "requestId": "id",
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": "02/Jan/2026:03:04:05 +0000",
-            "timeEpoch": 1_767_323_045_000_u64,
-        },
-        "body": body,
-        "isBase64Encoded": base64,
-    })
-}
-
 /// The answer that the gateway gets.
 async fn answer(event: Value) -> Value {
     let payload: LambdaRequest = serde_json::from_value(event).unwrap();
@@ -85,7 +67,9 @@ fn webhook(body: &str, signature: &str, base64: bool) -> Value {
         "x-hub-signature-256": signature,
     });
     let sent = if base64 { STANDARD.encode(body) } else { body.to_owned() };
-    gateway_event("POST", "/webhooks/github", headers, Some(&sent), base64)
+    let mut event = gateway_event("POST", "/webhooks/github", &headers, Some(&sent));
+    event["isBase64Encoded"] = base64.into();
+    event
 }
 
 #[tokio::test]
@@ -111,8 +95,8 @@ async fn a_webhook_whose_signature_is_of_another_body_is_refused() {
 
 #[tokio::test]
 async fn health_answers_and_an_unknown_path_does_not() {
-    assert_eq!(answer(gateway_event("GET", "/health", json!({}), None, false)).await["statusCode"], 200);
-    assert_eq!(answer(gateway_event("GET", "/nowhere", json!({}), None, false)).await["statusCode"], 404);
+    assert_eq!(answer(gateway_event("GET", "/health", &json!({}), None)).await["statusCode"], 200);
+    assert_eq!(answer(gateway_event("GET", "/nowhere", &json!({}), None)).await["statusCode"], 404);
 }
 
 #[tokio::test]
@@ -123,11 +107,11 @@ async fn whoever_logs_in_gets_a_cookie_for_https_and_is_known_by_it() {
         "content-type": "application/x-www-form-urlencoded",
     });
     let form = format!("token={}", TOKEN.replace(' ', "+"));
-    let login = answer(gateway_event("POST", "/admin/login", headers.clone(), Some(&form), false)).await;
+    let login = answer(gateway_event("POST", "/admin/login", &headers, Some(&form))).await;
     assert_eq!(login["statusCode"], 303, "{login}");
     let (cookie, attributes) = login["cookies"][0].as_str().unwrap().split_once("; ").unwrap();
     assert_eq!(attributes, "Max-Age=43200; HttpOnly; SameSite=Strict; Secure");
-    let mut page = gateway_event("GET", "/admin", headers, None, false);
+    let mut page = gateway_event("GET", "/admin", &headers, None);
     for (cookies, status) in [(json!([]), 303), (json!(["other=1", cookie]), 200)] {
         page["cookies"] = cookies;
         assert_eq!(answer(page.clone()).await["statusCode"], status);

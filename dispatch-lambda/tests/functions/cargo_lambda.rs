@@ -2,10 +2,9 @@
 //! not. It is also a gateway, which makes events of HTTP requests.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use dispatch_core::Timestamp;
 use dispatch_core::ports::store::{Queue, StorePort as _, WaitingQuery};
@@ -13,6 +12,7 @@ use dispatch_core::testing::account::STARTS;
 use dispatch_core::testing::world::RunSpec;
 use dispatch_github::emulator::{Emulator, EmulatorOptions};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::aws;
 use crate::aws::table::Table;
@@ -35,7 +35,7 @@ struct Function {
 impl Function {
     /// None where `cargo lambda` cannot be installed: not for every machine there is one.
     #[allow(clippy::print_stderr, reason = "who reads the tests' output is told that something was left out")]
-    fn start(name: &str, table: &Table, more: &BTreeMap<&str, String>) -> Option<Self> {
+    async fn start(name: &str, table: &Table, more: &BTreeMap<&str, String>) -> Option<Self> {
         // Its dependency is a compiler, for those who build with it.
         let program = match aws::installed(FOLDER, &["--no-deps", CARGO_LAMBDA]) {
             Ok(folder) => folder.join("bin/cargo-lambda"),
@@ -50,10 +50,11 @@ impl Function {
         watch.arg("--invoke-port").arg(address.port().to_string()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut watch = watch.current_dir(env!("CARGO_MANIFEST_DIR")).spawn().unwrap();
         // Whoever asks for an event before it listens gives up.
-        while TcpStream::connect(address).is_err() {
+        until("it listens", async || {
             assert_eq!(watch.try_wait().unwrap(), None, "`cargo lambda watch` goes on");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            TcpStream::connect(address).await.is_ok()
+        })
+        .await;
         let mut function = Command::new(env!("CARGO_BIN_EXE_dispatch-lambda"));
         function.arg(name).env_clear().envs(more).stdout(Stdio::null());
         function.env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt"));
@@ -106,7 +107,7 @@ async fn under_cargo_lambda_github_delivers_a_webhook_and_a_wrong_signature_is_r
         ("OWNER_ALLOWLIST", "acme".to_owned()),
         ("GITHUB_WEBHOOK_SECRET_ARN", secret.arn.unwrap()),
     ]);
-    let Some(ingress) = Function::start("ingress", &table, &variables) else { return };
+    let Some(ingress) = Function::start("ingress", &table, &variables).await else { return };
     emulator.set_webhook_url(&format!("http://{}/webhooks/github", ingress.address));
     emulator.world().complete_run(&repository("acme/api"), RunSpec::new(STARTS, "main")).unwrap();
     until("it is durable", async || {
@@ -124,7 +125,7 @@ async fn under_cargo_lambda_github_delivers_a_webhook_and_a_wrong_signature_is_r
 #[tokio::test(flavor = "multi_thread")]
 async fn under_cargo_lambda_a_batch_is_answered_with_what_failed() {
     let table = Table::new().await;
-    let Some(facts) = Function::start("facts", &table, &BTreeMap::new()) else { return };
+    let Some(facts) = Function::start("facts", &table, &BTreeMap::new()).await else { return };
     // One that is not there any more, and one that is none.
     let unknown = json!({ "detail": { "id": "unknown" } }).to_string();
     let answer = facts.invoke(&queue_event(&[("unknown", unknown.as_str()), ("damaged", "{")]));

@@ -45,6 +45,14 @@ async fn call_takes(stage: &Stage, time: Duration) {
     stage.it_goes_wrong().await;
 }
 
+/// Waits until it is known which run the call has started, and that it was the only call.
+async fn the_run_is_found_after_one_failure(stage: &Stage) {
+    until("the run is found", async || stage.counted(Counter::Triggered).await == 1).await;
+    stage.starts(1).await;
+    assert_eq!(stage.calls(), 1);
+    assert_eq!(stage.deployment.failures(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_function_was_killed_before_the_answer_came_is_looked_for_and_not_repeated() {
     let stage = quick().await;
@@ -54,10 +62,7 @@ async fn a_call_whose_function_was_killed_before_the_answer_came_is_looked_for_a
     until("GitHub does it", async || stage.started() == 1).await;
     stage.time_passes(LEASE_IS_OVER).await;
     stage.deployment.function("dispatcher").kill();
-    until("the run is found", async || stage.counted(Counter::Triggered).await == 1).await;
-    stage.starts(1).await;
-    assert_eq!(stage.calls(), 1);
-    assert_eq!(stage.deployment.failures(), 1);
+    the_run_is_found_after_one_failure(&stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,10 +100,7 @@ async fn a_function_whose_time_is_over_is_ended_and_its_call_is_looked_for() {
     dispatcher.limit(FOR_EVER);
     until("GitHub does it", async || stage.started() == 1).await;
     stage.time_passes(LEASE_IS_OVER).await;
-    until("the run is found", async || stage.counted(Counter::Triggered).await == 1).await;
-    stage.starts(1).await;
-    assert_eq!(stage.calls(), 1);
-    assert_eq!(stage.deployment.failures(), 1);
+    the_run_is_found_after_one_failure(&stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

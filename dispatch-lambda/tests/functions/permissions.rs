@@ -18,18 +18,22 @@ pub(crate) struct Asked {
 
 /// Nothing that the functions of a deployment have asked for is missing in their roles.
 pub(crate) async fn are_enough(deployment: &Deployment) {
-    let (asked, allowed) = (lines(&asked_by(deployment).await), terraform::allowed());
-    assert!(!asked.is_empty(), "somebody asked for something");
-    let missing: Vec<_> = asked.difference(&allowed).collect();
-    assert!(missing.is_empty(), "not allowed: {missing:#?}");
+    compare(deployment).await;
 }
 
 /// The same, and each has asked for all that its role allows.
 pub(crate) async fn are_exact(deployment: &Deployment) {
-    are_enough(deployment).await;
-    let (asked, allowed) = (lines(&asked_by(deployment).await), terraform::allowed());
-    let idle: Vec<_> = allowed.difference(&asked).collect();
+    let idle = compare(deployment).await;
     assert!(idle.is_empty(), "allowed, and nobody asks for it: {idle:#?}");
+}
+
+/// What is allowed and nobody has asked for; what was asked for must be allowed.
+async fn compare(deployment: &Deployment) -> Permissions {
+    let (asked, allowed) = (lines(&asked_by(deployment).await), terraform::allowed());
+    assert!(!asked.is_empty(), "somebody asked for something");
+    let missing: Vec<_> = asked.difference(&allowed).collect();
+    assert!(missing.is_empty(), "not allowed: {missing:#?}");
+    allowed.difference(&asked).cloned().collect()
 }
 
 /// What the functions of a deployment have asked for until now, each once.

@@ -170,9 +170,10 @@ impl Stage {
     pub(crate) async fn time_passes(&self, by: Duration) {
         let (by, table) = (i64::try_from(by.as_micros()).unwrap(), &self.deployment.table);
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        for queue in ["plan", "dispatch", "report"] {
+        for queue in Queue::ALL {
             let waiting = table.client.query().table_name(&table.name).index_name("work");
-            let waiting = waiting.key_condition_expression("wq = :wq").expression_attribute_values(":wq", text(queue));
+            let waiting =
+                waiting.key_condition_expression("wq = :wq").expression_attribute_values(":wq", text(queue.as_str()));
             for item in waiting.send().await.unwrap().items.unwrap() {
                 let (state, time) = item["wd"].as_s().unwrap().split_once('/').unwrap();
                 let earlier = format!("{state}/{:019}", time.parse::<i64>().unwrap() - by);
